@@ -1,0 +1,47 @@
+"""How arguments are read: names, configs and objects; counts."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import keras
+
+T = TypeVar("T")
+
+
+def get(identifier: Any, known: dict[str, type[T]], base: type[T], what: str, **kwargs: Any) -> T:
+    """The object that `identifier` means: a name in `known`, a Keras config, or an object of type `base`.
+
+    Args:
+        what: the word for such objects in error messages.
+        kwargs: given to the constructor where `identifier` is a name.
+
+    Raises:
+        ValueError: for a name that is not known (they are listed) or a thing of another kind.
+    """
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, str) and identifier.lower() in known:
+        return known[identifier.lower()](**kwargs)
+    names = ", ".join(repr(name) for name in known)
+    raise ValueError(f"{what} must be one of {names}, or a {base.__name__} object. Received: {identifier!r}")
+
+
+def clone(layer: T) -> T:
+    """A new object with the same configuration and none of the weights."""
+    config = layer.get_config()  # type: ignore[attr-defined]
+    config.pop("name", None)
+    return type(layer).from_config(config)  # type: ignore[attr-defined]
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """`value` as an `int`.
+
+    Raises:
+        ValueError: if it is not an integer of at least 1; the argument is named.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    return int(value)

@@ -1,0 +1,38 @@
+"""Pixels to unit-valued tensors."""
+
+from __future__ import annotations
+
+from keras_rbm.datasets import embedded, files, tfds
+from keras_rbm.datasets.batches import BINARIZE, batches
+from keras_rbm.datasets.data import Data
+
+__all__ = ["BINARIZE", "Data", "batches", "load"]
+
+
+def load(name: str) -> Data:
+    """The data set that a name or a file means.
+
+    Args:
+        name: `"digits"` (needs no download), `"mnist"`, `"fashion_mnist"` or `"kmnist"` (through TensorFlow Datasets),
+            or the path of a `.npz` file.
+
+    Raises:
+        ValueError: for a name that is not known, or a damaged file.
+        FileNotFoundError: for a file that is not there.
+        OSError: if a download fails.
+
+    Example:
+
+    ```python
+    data = keras_rbm.load("digits")
+    data.x_train.shape  # (1437, 64)
+    ```
+    """
+    if name == "digits":
+        return embedded.digits()
+    if name in tfds.NAMES:
+        return tfds.pictures(name)
+    if str(name).endswith(".npz"):
+        return files.archive(name)
+    known = ", ".join(("digits", *tfds.NAMES))
+    raise ValueError(f"The data set must be one of {known}, or the path of a .npz file. Received: {name!r}")

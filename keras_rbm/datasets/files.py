@@ -1,0 +1,86 @@
+"""The user's own data, from a NumPy archive."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_rbm.datasets.data import Data, flattened, square
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def archive(path: str | Path) -> Data:
+    """Reads `x_train`, and `y_train`, `x_test`, `y_test` where they are, from a `.npz` file; nothing is unpickled.
+
+    Inputs are `(cases, visible)` or pictures `(cases, height, width)`, labels are `(cases,)`. Without `x_test` a fifth of
+    the training set, drawn with seed 0, is set apart.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, lacks `x_train`, holds Python objects, or its arrays do not fit together.
+    """
+    path = Path(path)
+    arrays = _read(path)
+    for split in ("train", "test"):
+        x, y = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
+        if x is not None and (x.ndim < 2 or not x.size or x.dtype.kind not in "biuf"):
+            raise ValueError(
+                f"`x_{split}` must be numbers of shape (cases, visible) or (cases, height, width), with at least one "
+                f"case. Received: shape={x.shape}, dtype={x.dtype}"
+            )
+        if y is not None and (x is None or y.shape != (len(x),)):
+            cases = "nothing" if x is None else f"{len(x)} cases"
+            raise ValueError(f"`y_{split}` must have one label a case. Received: shape={y.shape} for {cases}")
+    x_train, y_train = arrays["x_train"], arrays.get("y_train")
+    source = f"{path.name}, its own test set"
+    if "x_test" in arrays:
+        x_test, y_test = arrays["x_test"], arrays.get("y_test")
+        if x_test.shape[1:] != x_train.shape[1:]:
+            raise ValueError(
+                f"`x_test` must have the width of `x_train`. Received: {x_test.shape[1:]} and {x_train.shape[1:]}"
+            )
+    else:
+        if len(x_train) < 5:
+            raise ValueError(f"Without `x_test`, `x_train` needs at least 5 cases. Received: {len(x_train)}")
+        order = np.random.default_rng(0).permutation(len(x_train))
+        test, train = np.split(order, [len(order) // 5])
+        x_train, x_test = x_train[train], x_train[test]
+        y_train, y_test = (None, None) if y_train is None else (y_train[train], y_train[test])
+        source = f"{path.name}; a fifth, drawn with seed 0, is the test set"
+    if y_train is None or y_test is None:
+        classes, y_train, y_test = (), None, None
+    else:
+        names = np.unique(np.concatenate([y_train, y_test]))
+        classes = tuple(str(name) for name in names)
+        y_train, y_test = np.searchsorted(names, y_train), np.searchsorted(names, y_test)
+    shape = x_train.shape[1:]
+    return Data(
+        name=path.stem,
+        x_train=flattened(x_train),
+        y_train=y_train,
+        x_test=flattened(x_test),
+        y_test=y_test,
+        image_shape=(shape[0], shape[1]) if len(shape) == 2 else square(int(np.prod(shape))),
+        classes=classes,
+        source=source,
+    )
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise FileNotFoundError(f"The data set must be a .npz file that exists. Received: {path}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array, not named ones")
+            if "x_train" not in stored:
+                raise ValueError(f"it lacks `x_train` and holds {', '.join(stored.files) or 'nothing'}")
+            return {name: stored[name] for name in _ARRAYS if name in stored}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
+        reason = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else error
+        raise ValueError(
+            f"{path} cannot be read as a .npz file: {reason}. Write it with numpy.savez(path, x_train=..., y_train=...)."
+        ) from error

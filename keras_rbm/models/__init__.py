@@ -1,0 +1,6 @@
+"""Things you fit."""
+
+from keras_rbm.models.dbn import DBN
+from keras_rbm.models.rbm import RBM
+
+__all__ = ["DBN", "RBM"]

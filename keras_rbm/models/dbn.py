@@ -1,0 +1,376 @@
+"""The deep belief network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm import samplers, units as unit_kinds
+from keras_rbm.arguments import clone, positive_integer
+from keras_rbm.models import data as checks
+from keras_rbm.models.machine import Lesson, Machine, weighted_mean
+from keras_rbm.models.rbm import RBM
+from keras_rbm.random import Draws
+
+#: Batches from which an upper layer's visible bias is first set.
+_ADAPT_BATCHES = 100
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class DBN(Machine):
+    """A deep belief network: a stack of RBMs, whose lower layers are directed and whose top is an RBM.
+
+    `pretrain` trains the layers one after the other; `fit` is wake-sleep over the whole; `classifier` gives a plain
+    Keras network that starts from the stack. As a layer it maps visible states `(batch, visible)` to the means of the
+    top's hidden units `(batch, units[-1])`.
+
+    Logs of `fit`: `loss` (the sum of the next two and the top's free-energy difference, nats a case: a signal, not a
+    measure of quality), `wake_loss` (minus log-probability of each layer's states given those above), `sleep_loss`
+    (the same from below, in dreams), `reconstruction_error` (of the data by means, up and down again).
+
+    Args:
+        units: numbers of hidden units, from the lowest layer to the top.
+        visible: kind of the visible units: a name, config or `Unit`.
+        hidden: kind of all hidden units: a name or config, or a `Unit` to copy for each layer.
+        sampler: where the top RBM's samples come from in wake-sleep.
+        centered, kernel_initializer, kernel_regularizer, kernel_constraint, seed: as in `RBM`.
+
+    Raises:
+        ValueError: if `units` is not a list of at least one positive integer, or as `RBM` does.
+
+    Example:
+
+    ```python
+    dbn = keras_rbm.DBN([500, 500, 2000], seed=0)
+    dbn.pretrain(x, epochs=30, optimizer=keras.optimizers.SGD(0.05), batch_size=100)
+    net = dbn.classifier(10)
+    ```
+
+    Reference:
+        Hinton, Osindero & Teh, 2006, "A fast learning algorithm for deep belief nets", sections 4 and 5, appendix B.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[int],
+        visible: Any = "bernoulli",
+        hidden: Any = "bernoulli",
+        sampler: Any = "cd",
+        centered: bool = True,
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        if isinstance(units, (str, bytes)) or not isinstance(units, (Sequence, np.ndarray)) or not len(units):
+            raise ValueError(f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}")
+        self.units = [positive_integer(n, "units") for n in units]
+        self.hidden_kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
+        options = {
+            "centered": centered,
+            "kernel_initializer": kernel_initializer,
+            "kernel_regularizer": kernel_regularizer,
+            "kernel_constraint": kernel_constraint,
+            "dtype": self.dtype_policy,
+        }
+        self.rbms = [
+            RBM(
+                n,
+                visible=clone(self.hidden_kind) if i else visible,
+                hidden=clone(self.hidden_kind),
+                sampler=sampler if i == len(self.units) - 1 else "cd",
+                tied=i == len(self.units) - 1,
+                seed=None if seed is None else seed + i,
+                name=f"rbm_{i}",
+                **options,
+            )
+            for i, n in enumerate(self.units)
+        ]
+        names = ["wake_loss", "sleep_loss", "reconstruction_error"]
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    @property
+    def visible(self) -> unit_kinds.Unit:
+        """The visible units: those of the lowest layer."""
+        return self.rbms[0].visible
+
+    @property
+    def lower(self) -> list[RBM]:
+        """The directed layers."""
+        return self.rbms[:-1]
+
+    @property
+    def top(self) -> RBM:
+        """The undirected layer."""
+        return self.rbms[-1]
+
+    def build(self, input_shape: Any) -> None:
+        shape = tuple(input_shape)
+        for rbm in self.rbms:
+            rbm.build(shape)
+            shape = (shape[0], rbm.units)
+        self.built = True
+
+    # --- up and down
+
+    def encode(self, v: Any) -> tf.Tensor:
+        """Means of the top's hidden units, by means all the way up, `(batch, units[-1])`."""
+        h = self.as_states(v)
+        for rbm in self.rbms:
+            h = rbm.mean_h_from_v(h)
+        return h
+
+    def reconstruct(self, v: Any) -> tf.Tensor:
+        """Means of the visible units after going up and down by means, `(batch, visible)`."""
+        return self.visible.mean(self._reconstruction_field(self.as_states(v)))
+
+    def _reconstruction_field(self, v: tf.Tensor) -> tf.Tensor:
+        x = self.encode(v)
+        for rbm in reversed(self.rbms[1:]):
+            x = rbm.mean_v_from_h(x)
+        return self.rbms[0].visible_field(x)
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        h = inputs
+        for rbm in self.rbms:
+            h = rbm(h)
+        return h
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        return (input_shape[0], self.units[-1])
+
+    # --- samples
+
+    def start(self, num_samples: Any) -> tf.Tensor:
+        return self.top.start(num_samples)
+
+    def start_from(self, v: tf.Tensor) -> tf.Tensor:
+        return self._up(v)[-1]
+
+    def fantasies(self, start: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tf.Tensor:
+        if not self.lower:
+            return self.top.fantasies(start, num_steps, mean)
+        states = self._down(samplers.gibbs(self.top, start, num_steps))
+        return self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
+
+    def _up(self, v: tf.Tensor) -> list[tf.Tensor]:
+        """States sampled upwards: the data, then each hidden layer below the top."""
+        states = [v]
+        for rbm in self.lower:
+            states.append(rbm.sample_h_from_v(states[-1]))
+        return states
+
+    def _down(self, x: tf.Tensor) -> list[tf.Tensor]:
+        """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
+        states = [x]
+        for rbm in reversed(self.lower):
+            states.append(rbm.sample_v_from_h(states[-1]))
+        return states[::-1]
+
+    # --- wake-sleep
+
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
+        awake = self._up(v)
+        top_model = self.top.sampler.negative_phase(self.top, awake[-1])
+        dream = self._down(top_model)
+        top_loss, gradients = self.top.contrast(awake[-1], top_model, weights)
+        wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
+        generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias)]
+        recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias)]
+        with tf.GradientTape() as wake, tf.GradientTape() as sleep:
+            for i, rbm in enumerate(self.lower):
+                wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
+                sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
+            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), tf.reduce_mean(sleep_loss)
+        if self.lower:
+            gradients += zip(generative, wake.gradient(mean_wake, generative), strict=True)
+            gradients += zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True)
+        mean_sleep = tf.fill(tf.shape(weights), mean_sleep)
+        values = {
+            "loss": top_loss + wake_loss + mean_sleep,
+            "wake_loss": wake_loss,
+            "sleep_loss": mean_sleep,
+            "reconstruction_error": self.visible.reconstruction_error(v, self._reconstruction_field(v)),
+        }
+        return Lesson(values, gradients, lambda: self.top.sampler.update(top_model, [g for _, g in gradients]))
+
+    # --- greedy pretraining
+
+    def pretrain(
+        self,
+        x: Any,
+        epochs: Any = 10,
+        optimizer: Any = "sgd",
+        sampler: Any = "cd",
+        batch_size: int = 100,
+        callbacks: Callable[[int], list] | list | None = None,
+        verbose: Any = "auto",
+        **kwargs: Any,
+    ) -> list[keras.callbacks.History]:
+        """Trains the layers one after the other, each as an RBM on states sampled from the layers below it.
+
+        The data flow upwards a batch at a time: the hidden states of the whole set are never held.
+
+        Args:
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x` or `(x, ...)`.
+            epochs, optimizer, sampler: one value, or a list of one a layer. Each layer gets an optimizer and a sampler
+                of its own.
+            batch_size: for arrays.
+            callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
+            verbose: as in `fit`.
+            kwargs: what else `RBM.compile` takes.
+
+        Returns:
+            one `History` a layer.
+
+        Raises:
+            ValueError: if a list has not one value a layer, or as `fit` does; before the first step.
+        """
+        plan = {
+            name: per_layer(value, name, len(self.rbms))
+            for name, value in {"epochs": epochs, "optimizer": optimizer, "sampler": sampler}.items()
+        }
+        plan["epochs"] = [positive_integer(n, "epochs") for n in plan["epochs"]]
+        plan["optimizer"] = [keras.optimizers.get(o) for o in plan["optimizer"]]
+        plan["sampler"] = [samplers.get(s) for s in plan["sampler"]]
+        x, _, _ = self._checked(x, None, None)
+        return [
+            self.pretrain_layer(
+                i,
+                x,
+                epochs=plan["epochs"][i],
+                optimizer=plan["optimizer"][i],
+                sampler=plan["sampler"][i],
+                batch_size=batch_size,
+                callbacks=callbacks(i) if callable(callbacks) else callbacks,
+                verbose=verbose,
+                **kwargs,
+            )
+            for i in range(len(self.rbms))
+        ]
+
+    def pretrain_layer(
+        self,
+        layer: int,
+        x: Any,
+        epochs: int = 10,
+        optimizer: Any = "sgd",
+        sampler: Any = "cd",
+        batch_size: int = 100,
+        callbacks: list | None = None,
+        verbose: Any = "auto",
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains one layer on states sampled from those below it, from its present recognition weights on.
+
+        A directed layer is trained as a tied RBM and its generative weights become the recognition weights
+        transposed. What was learnt stays if training is interrupted. Arguments are those of `pretrain`.
+        """
+        x, _, _ = self._checked(x, None, None)
+        target = self.rbms[layer]
+        machine = target.as_tied(clone(samplers.get(sampler)))
+        stream = self._upwards(x, layer, batch_size)
+        if layer and not np.any(target.visible.bias):
+            machine.adapt(stream.take(_ADAPT_BATCHES))
+        optimizer = keras.optimizers.get(optimizer)
+        machine.compile(type(optimizer).from_config(optimizer.get_config()), **kwargs)
+        if verbose:
+            print(f"Layer {layer + 1} of {len(self.rbms)}: {machine.visible.width}-{machine.units}")
+        try:
+            return machine.fit(stream, epochs=epochs, callbacks=callbacks, verbose=verbose)
+        finally:
+            target.take_weights(machine)
+
+    def _upwards(self, x: Any, layer: int, batch_size: int) -> tf.data.Dataset:
+        """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch."""
+        if checks.is_array(x):
+            batches = checks.array_batches(x, batch_size, self.seed)
+        else:
+            batches = x.map(inputs_of)
+        if layer:
+            keyed = checks.with_keys(batches, None if self.seed is None else self.seed + layer)
+            batches = keyed.map(
+                lambda key, v: self._sample_up_to(layer, v, Draws(key)), num_parallel_calls=tf.data.AUTOTUNE
+            )
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def _sample_up_to(self, layer: int, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+        x = self.as_states(v)
+        for rbm in self.rbms[:layer]:
+            x = rbm.hidden.sample(rbm.hidden_field(x), draws)
+        return x
+
+    # --- leaving
+
+    def classifier(self, num_classes: int, dropout: float = 0.0) -> keras.Sequential:
+        """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
+
+        Nothing of this package is in it, so it deploys where only Keras is installed.
+
+        Args:
+            num_classes: number of classes, at least 2.
+            dropout: fraction of each hidden layer's units that is dropped in training. Keras scales what is kept, so
+                the pretrained weights are taken as they are.
+
+        Raises:
+            ValueError: if the DBN is not built, or an argument is out of range.
+        """
+        if positive_integer(num_classes, "num_classes") < 2:
+            raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        if not self.built:
+            raise ValueError("A DBN must be built before a classifier starts from it. Pretrain it, or call it on data.")
+        net = keras.Sequential([keras.Input((self.visible.width,))], name="classifier")
+        for i, rbm in enumerate(self.rbms):
+            net.add(keras.layers.Dense(rbm.units, rbm.hidden.activation, name=f"hidden_{i + 1}"))
+            net.layers[-1].set_weights(rbm.hidden.as_dense(np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)))
+            if dropout:
+                net.add(keras.layers.Dropout(dropout, seed=self.seed))
+        initializer = keras.initializers.GlorotUniform(seed=self.seed)
+        net.add(keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes"))
+        return net
+
+    def after_adapt(self) -> None:
+        if not self.lower:
+            self.top.after_adapt()
+
+    has_free_energy = False
+
+    def get_config(self) -> dict:
+        serialize = keras.saving.serialize_keras_object
+        kept = ("centered", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
+        top = self.top.get_config()
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "visible": serialize(self.visible),
+            "hidden": serialize(self.hidden_kind),
+            "sampler": serialize(self.top.sampler),
+            **{name: top[name] for name in kept},
+            "seed": self.seed,
+        }
+
+
+def inputs_of(*batch: Any) -> tf.Tensor:
+    """The `x` of a dataset's batch of `x` or `(x, ...)`."""
+    return batch[0]
+
+
+def per_layer(value: Any, name: str, num_layers: int) -> list:
+    """One value a layer: a list as it is, anything else for every layer.
+
+    Raises:
+        ValueError: if a list has another length.
+    """
+    if not isinstance(value, (list, tuple)):
+        return [value] * num_layers
+    if len(value) != num_layers:
+        raise ValueError(f"`{name}` must be one value or {num_layers}, one a layer. Received: {len(value)} values")
+    return list(value)

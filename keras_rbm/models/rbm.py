@@ -1,0 +1,303 @@
+"""The restricted Boltzmann machine."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_rbm import samplers, units as unit_kinds
+from keras_rbm.arguments import positive_integer
+from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
+from keras_rbm.models.data import shape_error
+from keras_rbm.models.machine import Lesson, Machine, as_count, weighted_mean
+
+
+@tf.custom_gradient
+def _with_zero_gradients(h: tf.Tensor, *unused: tf.Tensor) -> tuple:
+    """`h`, whose gradient in the parameters that it does not depend on is zero, not missing: Keras warns of those."""
+    return tf.identity(h), lambda dh: (dh, *(tf.zeros_like(u) for u in unused))
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class RBM(Machine):
+    """A restricted Boltzmann machine: a layer you can stack, a model you can fit.
+
+        E(v, h) = base(v) - b . v + base(h) - c . h - v . w_rec . h
+        F(v)    = base(v) - b . v - log_partition(c + v . w_rec)
+
+    As a layer it maps visible states `(batch, visible)` to the means of its hidden units `(batch, units)`. As a model
+    it learns by the gradient of `mean F(data) - mean F(samples of the model)`, samples that its `sampler` provides.
+
+    Logs of `fit`: `loss` (free-energy difference, nats a case: a signal, not a measure of quality),
+    `reconstruction_error` (of the data from the means of their hidden units: cross-entropy in nats a case, for Gaussian
+    units squared error a case) and, for visible units with two states, `pseudo_log_likelihood` (nats a case).
+
+    Args:
+        units: number of hidden units.
+        visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, a config or a `Unit`. An object given to two
+            models is shared by both, with its bias.
+        sampler: `"cd"`, `"pcd"`, a config or a `Sampler`.
+        tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
+            own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
+        centered: whether to follow the centred gradient, which the data's and hidden units' means do not disturb.
+        kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
+        kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
+        seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
+
+    Raises:
+        ValueError: for counts that are not positive, unknown names, or Gaussian units on both sides.
+
+    Example:
+
+    ```python
+    rbm = keras_rbm.RBM(500, sampler="pcd", seed=0)
+    rbm.adapt(x)
+    rbm.compile(keras.optimizers.SGD(0.05))
+    rbm.fit(x, batch_size=100, epochs=10)
+    ```
+
+    Reference:
+        Hinton, 2002, "Training products of experts by minimizing contrastive divergence"; centring: Melchior, Fischer &
+        Wiskott, 2016, "How to center deep Boltzmann machines".
+    """
+
+    def __init__(
+        self,
+        units: int,
+        visible: Any = "bernoulli",
+        hidden: Any = "bernoulli",
+        sampler: Any = "cd",
+        tied: bool = True,
+        centered: bool = True,
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        self.units = positive_integer(units, "units")
+        self.visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
+        self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
+        if isinstance(self.visible, unit_kinds.Gaussian) and isinstance(self.hidden, unit_kinds.Gaussian):
+            raise ValueError(
+                "Gaussian visible and Gaussian hidden units have no partition function unless the weights stay small. "
+                "Received: visible and hidden both Gaussian. Use hidden='bernoulli'."
+            )
+        self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
+        self.tied = tied
+        self.centered = centered
+        self.kernel_initializer = keras.initializers.get(
+            keras.initializers.RandomNormal(stddev=0.01, seed=seed) if kernel_initializer is None else kernel_initializer
+        )
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        names = ["reconstruction_error"]
+        if self.visible.states is not None:
+            names.append("pseudo_log_likelihood")
+        self._gibbs = tf.function(partial(samplers.gibbs, self), reduce_retracing=True)
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    def build(self, input_shape: Any) -> None:
+        if error := shape_error(input_shape, None):
+            raise error
+        num_visible = int(input_shape[1])
+        self.visible.build((None, num_visible))
+        self.hidden.build((None, self.units))
+        options = {"regularizer": self.kernel_regularizer, "constraint": self.kernel_constraint}
+        self.w_rec = self.add_weight(
+            shape=(num_visible, self.units), initializer=self.kernel_initializer, name="w_rec", **options
+        )
+        if not self.tied:
+            self._w_gen = self.add_weight(
+                shape=(self.units, num_visible),
+                initializer=lambda shape, dtype: tf.cast(tf.transpose(self.w_rec), dtype),
+                name="w_gen",
+                **options,
+            )
+        self.sampler.prepare(self)
+        self.built = True
+
+    @property
+    def w_gen(self) -> tf.Tensor:
+        """The generative weights, `(units, visible)`: `w_rec` transposed where they are tied."""
+        return tf.transpose(self.w_rec) if self.tied else self._w_gen
+
+    # --- conditionals
+
+    def hidden_field(self, v: tf.Tensor, beta: Any = 1.0) -> tf.Tensor:
+        """`beta * (c + v . w_rec)`, `(batch, units)`."""
+        return self.hidden.field(self._product(v, self.w_rec), beta)
+
+    def visible_field(self, h: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0) -> tf.Tensor:
+        """`(1 - beta) * base_bias + beta * (b + h . w_gen)`, `(batch, visible)`."""
+        product = self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
+        return self.visible.field(product, beta, base_bias)
+
+    def _product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
+        """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
+        dtype = self.compute_dtype
+        return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype), transpose_b=transpose), x.dtype)
+
+    def mean_h_from_v(self, v: Any, beta: Any = 1.0) -> tf.Tensor:
+        """Means of the hidden units given `v` `(batch, visible)`, `(batch, units)`."""
+        return self.hidden.mean(self.hidden_field(self.as_states(v), beta))
+
+    def sample_h_from_v(self, v: Any, beta: Any = 1.0) -> tf.Tensor:
+        """Hidden states drawn given `v` `(batch, visible)`, `(batch, units)`."""
+        return self.hidden.sample(self.hidden_field(self.as_states(v), beta), self.stream)
+
+    def mean_v_from_h(self, h: Any, beta: Any = 1.0) -> tf.Tensor:
+        """Means of the visible units given `h` `(batch, units)`, `(batch, visible)`."""
+        return self.visible.mean(self.visible_field(self.as_states(h, self.units), beta))
+
+    def sample_v_from_h(self, h: Any, beta: Any = 1.0) -> tf.Tensor:
+        """Visible states drawn given `h` `(batch, units)`, `(batch, visible)`."""
+        return self.visible.sample(self.visible_field(self.as_states(h, self.units), beta), self.stream)
+
+    def encode(self, v: Any) -> tf.Tensor:
+        """Means of the hidden units, `(batch, units)`: `mean_h_from_v`, by the name that all machines share."""
+        return self.mean_h_from_v(v)
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        h = self.mean_h_from_v(inputs)
+        unused = [self.visible.bias] if self.tied else [self.visible.bias, self._w_gen]
+        return tf.cast(_with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        return (input_shape[0], self.units)
+
+    # --- energies
+
+    def energy(self, v: Any, h: Any) -> tf.Tensor:
+        """`E(v, h)` of `v` `(batch, visible)` and `h` `(batch, units)`, nats, `(batch,)`."""
+        self._require_energy()
+        v, h = self.as_states(v), self.as_states(h, self.units)
+        coupling = tf.reduce_sum(self._product(v, self.w_rec) * h, -1)
+        return self.visible.energy(v) + self.hidden.energy(h) - coupling
+
+    def free_energy(self, v: Any) -> tf.Tensor:
+        """`F(v) = -log sum_h exp(-E(v, h))` of `v` `(batch, visible)`, nats, `(batch,)`."""
+        self._require_energy()
+        v = self.as_states(v)
+        return self.visible.energy(v) - self.hidden.log_partition(self.hidden_field(v))
+
+    @property
+    def has_free_energy(self) -> bool:
+        """Whether energies are defined: those of tied weights are."""
+        return self.tied
+
+    def _require_energy(self) -> None:
+        if not self.tied:
+            raise ValueError(
+                "An RBM with tied=False is a pair of conditionals and has no energy. Received: tied=False. Use a tied "
+                "RBM, or train it inside a DBN."
+            )
+
+    # --- samples
+
+    def gibbs(self, v: Any, num_steps: Any = 1, beta: Any = 1.0) -> tf.Tensor:
+        """Block Gibbs sampling from given states, compiled.
+
+        Args:
+            v: visible states, `(batch, visible)`.
+            num_steps: sweeps, at least 1.
+            beta: inverse temperature, which scales the fields: a number, or `(batch, 1)`.
+        """
+        v = self.as_states(v)
+        return self._gibbs(v, as_count(num_steps, "num_steps"), tf.cast(beta, v.dtype))
+
+    def start(self, num_samples: Any) -> tf.Tensor:
+        zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
+        return self.visible.sample(self.visible.field(zeros), self.stream)
+
+    def fantasies(self, v: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tf.Tensor:
+        h = self.sample_h_from_v(samplers.gibbs(self, v, num_steps - 1))
+        return self.mean_v_from_h(h) if mean else self.sample_v_from_h(h)
+
+    def reconstruct(self, v: Any) -> tf.Tensor:
+        """Means of the visible units given the means of the hidden ones given `v`, `(batch, visible)`."""
+        return self.mean_v_from_h(self.mean_h_from_v(v))
+
+    # --- learning
+
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
+        v_model = self.sampler.negative_phase(self, v)
+        loss, gradients = self.contrast(v, v_model, weights)
+        values = {
+            "loss": loss,
+            "reconstruction_error": self.visible.reconstruction_error(v, self.visible_field(self.mean_h_from_v(v))),
+        }
+        if "pseudo_log_likelihood" in self._trackers:
+            values["pseudo_log_likelihood"] = pseudo_log_likelihood(self, v, self.stream)
+        return Lesson(values, gradients, lambda: self.sampler.update(v_model, [g for _, g in gradients]))
+
+    def contrast(
+        self, v: tf.Tensor, v_model: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tuple[keras.Variable, tf.Tensor]]]:
+        """Free energy of data against that of samples, and its gradient, centred if this RBM is.
+
+        With W, b, c the plain gradients of `mean F(v) - mean F(v_model)` and mu, lambda the means of the data and of
+        their hidden units, the centred ones are
+
+            dW' = dW - mu dc^T - db lambda^T,   db' = db - dW' lambda,   dc' = dc - dW'^T mu
+
+        Args:
+            v: data, `(batch, visible)`, with case weights `(batch,)`.
+            v_model: samples of the model, `(chains, visible)`, taken as constants.
+
+        Returns:
+            the loss of each case, `(batch,)`, and pairs of variable and gradient.
+
+        Reference:
+            Melchior, Fischer & Wiskott, 2016, "How to center deep Boltzmann machines".
+        """
+        variables = [self.w_rec, self.visible.bias, self.hidden.bias]
+        v_model = tf.stop_gradient(v_model)
+        with tf.GradientTape() as tape:
+            losses = self.free_energy(v) - tf.reduce_mean(self.free_energy(v_model))
+            loss = weighted_mean(losses, weights)
+        dw, db, dc = tape.gradient(loss, variables)
+        if self.centered:
+            mu = tf.cast(weighted_mean(v, weights), dw.dtype)
+            lam = tf.cast(weighted_mean(self.mean_h_from_v(v), weights), dw.dtype)
+            dw = dw - mu[:, None] * dc - db[:, None] * lam
+            db = db - tf.linalg.matvec(dw, lam)
+            dc = dc - tf.linalg.matvec(dw, mu, transpose_a=True)
+        return losses, list(zip(variables, (dw, db, dc), strict=True))
+
+    def as_tied(self, sampler: Any) -> RBM:
+        """A tied RBM with these units (shared), a copy of these recognition weights, and a sampler of its own."""
+        config = {**self.get_config(), "tied": True, "sampler": sampler}
+        tied = RBM.from_config({**config, "visible": self.visible, "hidden": self.hidden})
+        tied.build((None, self.visible.width))
+        tied.w_rec.assign(self.w_rec)
+        return tied
+
+    def take_weights(self, tied: RBM) -> None:
+        """Takes over what a machine made by `as_tied` has learnt."""
+        self.w_rec.assign(tied.w_rec)
+        if not self.tied:
+            self._w_gen.assign(tied.w_gen)
+
+    def after_adapt(self) -> None:
+        self.sampler.reset(self)
+
+    def get_config(self) -> dict:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "visible": serialize(self.visible),
+            "hidden": serialize(self.hidden),
+            "sampler": serialize(self.sampler),
+            "tied": self.tied,
+            "centered": self.centered,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "seed": self.seed,
+        }

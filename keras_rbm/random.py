@@ -1,0 +1,85 @@
+"""The one place where random numbers are drawn."""
+
+from __future__ import annotations
+
+import random as _python_random
+
+import keras
+import tensorflow as tf
+
+try:  # tells, while a function is traced, whether XLA will compile it; TensorFlow has no public word for it
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
+except ImportError:  # pragma: no cover
+    _in_xla = None
+
+
+def _algorithm() -> str:
+    """The fastest generator here: threefry compiles well under XLA and does not run outside it."""
+    compiled = _in_xla is not None and not tf.executing_eagerly() and _in_xla(tf.compat.v1.get_default_graph())
+    return "threefry" if compiled else "philox"
+
+
+class Draws:
+    """Random tensors, each drawn with a key of its own.
+
+    Args:
+        key: an integer tensor of shape `(2,)`. Draw number n uses `key + (0, n)`, so the same key gives the same
+            draws: what `tf.data` pipelines need, where no state can be kept.
+    """
+
+    def __init__(self, key: tf.Tensor) -> None:
+        self._key = tf.cast(key, tf.int64)
+
+    def next_key(self) -> tf.Tensor:
+        """A key that was not used before, shape `(2,)`."""
+        key = self._key
+        self._key = key + tf.constant([0, 1], tf.int64)
+        return key
+
+    def uniform_like(self, x: tf.Tensor) -> tf.Tensor:
+        """Uniform numbers in [0, 1), of the shape and dtype of `x`."""
+        u = tf.random.stateless_uniform(tf.shape(x), self.next_key(), dtype=x.dtype, alg=_algorithm())
+        return tf.ensure_shape(u, x.shape)
+
+    def normal_like(self, x: tf.Tensor) -> tf.Tensor:
+        """Standard normal numbers, of the shape and dtype of `x`."""
+        z = tf.random.stateless_normal(tf.shape(x), self.next_key(), dtype=x.dtype, alg=_algorithm())
+        return tf.ensure_shape(z, x.shape)
+
+    def integers(self, shape: tf.Tensor, high: int) -> tf.Tensor:
+        """Integers in [0, high), int32."""
+        return tf.random.stateless_uniform(shape, self.next_key(), 0, high, tf.int32, alg=_algorithm())
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class RandomStream(Draws, keras.layers.Layer):
+    """`Draws` whose key is a weight: saved with the model, and advanced by every draw.
+
+    A `keras.random.SeedGenerator` would not do: `load_model` leaves its state behind.
+
+    Args:
+        seed: an integer, or `None` for one taken from Python's generator (so `keras.utils.set_random_seed` rules it).
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs) -> None:
+        keras.layers.Layer.__init__(self, autocast=False, **kwargs)
+        if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
+            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
+        self.seed = seed
+        start = _python_random.randrange(2**31) if seed is None else int(seed)
+        self.key = self.add_weight(
+            shape=(2,),
+            dtype="int64",
+            trainable=False,
+            name="key",
+            initializer=lambda shape, dtype: tf.constant([start, 0], tf.int64),
+        )
+        self.built = True
+
+    def next_key(self) -> tf.Tensor:
+        key = tf.identity(self.key.value)
+        self.key.assign_add(tf.constant([0, 1], tf.int64))
+        return key
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "seed": self.seed}
