@@ -1,6 +1,10 @@
 """Restricted Boltzmann machines as Keras citizens."""
 
 import os as _os
+import sys as _sys
+
+if _os.path.basename(_sys.argv[0]).startswith("keras-rbm"):  # the command: keep TensorFlow's notes out of its output
+    _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 if _os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
     raise ImportError(
@@ -16,10 +20,9 @@ if _keras.config.backend() != "tensorflow":
         f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
     )
 
-from keras_rbm import datasets, likelihood, samplers, units
+from keras_rbm import callbacks, datasets, likelihood, plots, samplers, units
 from keras_rbm.datasets import load
 from keras_rbm.models import DBN, RBM
+from keras_rbm.version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = ["DBN", "RBM", "datasets", "likelihood", "load", "samplers", "units"]
+__all__ = ["DBN", "RBM", "__version__", "callbacks", "datasets", "likelihood", "load", "plots", "samplers", "units"]

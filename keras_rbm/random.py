@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as _python_random
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -61,7 +62,7 @@ class RandomStream(Draws, keras.layers.Layer):
         seed: an integer, or `None` for one taken from Python's generator (so `keras.utils.set_random_seed` rules it).
     """
 
-    def __init__(self, seed: int | None = None, **kwargs) -> None:
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         keras.layers.Layer.__init__(self, autocast=False, **kwargs)
         if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
             raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")

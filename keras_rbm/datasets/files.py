@@ -15,8 +15,8 @@ _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 def archive(path: str | Path) -> Data:
     """Reads `x_train`, and `y_train`, `x_test`, `y_test` where they are, from a `.npz` file; nothing is unpickled.
 
-    Inputs are `(cases, visible)` or pictures `(cases, height, width)`, labels are `(cases,)`. Without `x_test` a fifth of
-    the training set, drawn with seed 0, is set apart.
+    Inputs are `(cases, visible)` or pictures `(cases, height, width)`, labels are `(cases,)`. Without `x_test` a fifth
+    of the training set, drawn with seed 0, is set apart.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -50,8 +50,9 @@ def archive(path: str | Path) -> Data:
         x_train, x_test = x_train[train], x_train[test]
         y_train, y_test = (None, None) if y_train is None else (y_train[train], y_train[test])
         source = f"{path.name}; a fifth, drawn with seed 0, is the test set"
+    classes: tuple[str, ...] = ()
     if y_train is None or y_test is None:
-        classes, y_train, y_test = (), None, None
+        y_train = y_test = None
     else:
         names = np.unique(np.concatenate([y_train, y_test]))
         classes = tuple(str(name) for name in names)
@@ -82,5 +83,5 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
         reason = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else error
         raise ValueError(
-            f"{path} cannot be read as a .npz file: {reason}. Write it with numpy.savez(path, x_train=..., y_train=...)."
+            f"{path} cannot be read as a .npz file: {reason}. Write it by numpy.savez(path, x_train=..., y_train=...)."
         ) from error

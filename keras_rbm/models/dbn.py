@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import samplers, units as unit_kinds
+from keras_rbm import samplers
+from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.models.machine import Lesson, Machine, weighted_mean
@@ -69,7 +70,9 @@ class DBN(Machine):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         if isinstance(units, (str, bytes)) or not isinstance(units, (Sequence, np.ndarray)) or not len(units):
-            raise ValueError(f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}")
+            raise ValueError(
+                f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}"
+            )
         self.units = [positive_integer(n, "units") for n in units]
         self.hidden_kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
         options = {
@@ -120,17 +123,12 @@ class DBN(Machine):
     # --- up and down
 
     def encode(self, v: Any) -> tf.Tensor:
-        """Means of the top's hidden units, by means all the way up, `(batch, units[-1])`."""
         h = self.as_states(v)
         for rbm in self.rbms:
             h = rbm.mean_h_from_v(h)
         return h
 
-    def reconstruct(self, v: Any) -> tf.Tensor:
-        """Means of the visible units after going up and down by means, `(batch, visible)`."""
-        return self.visible.mean(self._reconstruction_field(self.as_states(v)))
-
-    def _reconstruction_field(self, v: tf.Tensor) -> tf.Tensor:
+    def reconstruction_field(self, v: Any) -> tf.Tensor:
         x = self.encode(v)
         for rbm in reversed(self.rbms[1:]):
             x = rbm.mean_v_from_h(x)
@@ -153,11 +151,12 @@ class DBN(Machine):
     def start_from(self, v: tf.Tensor) -> tf.Tensor:
         return self._up(v)[-1]
 
-    def fantasies(self, start: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tf.Tensor:
+    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        state, top_visible = self.top.walk(state, num_steps, mean and not self.lower)
         if not self.lower:
-            return self.top.fantasies(start, num_steps, mean)
-        states = self._down(samplers.gibbs(self.top, start, num_steps))
-        return self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
+            return state, top_visible
+        states = self._down(state)
+        return state, self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
 
     def _up(self, v: tf.Tensor) -> list[tf.Tensor]:
         """States sampled upwards: the data, then each hidden layer below the top."""
@@ -196,7 +195,7 @@ class DBN(Machine):
             "loss": top_loss + wake_loss + mean_sleep,
             "wake_loss": wake_loss,
             "sleep_loss": mean_sleep,
-            "reconstruction_error": self.visible.reconstruction_error(v, self._reconstruction_field(v)),
+            "reconstruction_error": self.reconstruction_error(v),
         }
         return Lesson(values, gradients, lambda: self.top.sampler.update(top_model, [g for _, g in gradients]))
 
@@ -209,6 +208,7 @@ class DBN(Machine):
         optimizer: Any = "sgd",
         sampler: Any = "cd",
         batch_size: int = 100,
+        validation_data: Any = None,
         callbacks: Callable[[int], list] | list | None = None,
         verbose: Any = "auto",
         **kwargs: Any,
@@ -222,6 +222,7 @@ class DBN(Machine):
             epochs, optimizer, sampler: one value, or a list of one a layer. Each layer gets an optimizer and a sampler
                 of its own.
             batch_size: for arrays.
+            validation_data: an array or dataset like `x`; the logs then have `val_*`.
             callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
             verbose: as in `fit`.
             kwargs: what else `RBM.compile` takes.
@@ -248,6 +249,7 @@ class DBN(Machine):
                 optimizer=plan["optimizer"][i],
                 sampler=plan["sampler"][i],
                 batch_size=batch_size,
+                validation_data=validation_data,
                 callbacks=callbacks(i) if callable(callbacks) else callbacks,
                 verbose=verbose,
                 **kwargs,
@@ -263,6 +265,7 @@ class DBN(Machine):
         optimizer: Any = "sgd",
         sampler: Any = "cd",
         batch_size: int = 100,
+        validation_data: Any = None,
         callbacks: list | None = None,
         verbose: Any = "auto",
         **kwargs: Any,
@@ -276,6 +279,10 @@ class DBN(Machine):
         target = self.rbms[layer]
         machine = target.as_tied(clone(samplers.get(sampler)))
         stream = self._upwards(x, layer, batch_size)
+        validation_stream = None
+        if validation_data is not None:
+            validation_data, _, _ = self._checked(validation_data, None, None)
+            validation_stream = self._upwards(validation_data, layer, batch_size)
         if layer and not np.any(target.visible.bias):
             machine.adapt(stream.take(_ADAPT_BATCHES))
         optimizer = keras.optimizers.get(optimizer)
@@ -283,16 +290,15 @@ class DBN(Machine):
         if verbose:
             print(f"Layer {layer + 1} of {len(self.rbms)}: {machine.visible.width}-{machine.units}")
         try:
-            return machine.fit(stream, epochs=epochs, callbacks=callbacks, verbose=verbose)
+            return machine.fit(
+                stream, epochs=epochs, validation_data=validation_stream, callbacks=callbacks, verbose=verbose
+            )
         finally:
             target.take_weights(machine)
 
     def _upwards(self, x: Any, layer: int, batch_size: int) -> tf.data.Dataset:
         """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch."""
-        if checks.is_array(x):
-            batches = checks.array_batches(x, batch_size, self.seed)
-        else:
-            batches = x.map(inputs_of)
+        batches = checks.array_batches(x, batch_size, self.seed) if checks.is_array(x) else x.map(inputs_of)
         if layer:
             keyed = checks.with_keys(batches, None if self.seed is None else self.seed + layer)
             batches = keyed.map(

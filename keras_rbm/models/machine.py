@@ -16,8 +16,8 @@ from keras_rbm.models import data as checks
 from keras_rbm.random import RandomStream
 from keras_rbm.units import Unit
 
-#: Steps between two returns to Python, by default: measured in benchmarks/train_step.py.
-STEPS_PER_EXECUTION = 20
+#: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
+_MOST_STEPS = 32
 
 
 class Lesson(NamedTuple):
@@ -45,20 +45,45 @@ class Machine(keras.Model):
     A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights)`.
     """
 
-    visible: Unit
+    steps_per_execution: int
+    train_function: Any
+    test_function: Any
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.seed = seed
         self.stream = RandomStream(seed, name="stream")
         self._trackers: dict[str, keras.metrics.Mean] = {}
-        self._fantasies = tf.function(self.fantasies, reduce_retracing=True)
+        self._walk = tf.function(self.walk, reduce_retracing=True)
 
     # --- what a subclass answers
+
+    @property
+    @abstractmethod
+    def visible(self) -> Unit:
+        """The visible units."""
 
     @abstractmethod
     def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
         """What a batch `(batch, visible)` with case weights `(batch,)` teaches at the present parameters."""
+
+    @abstractmethod
+    def encode(self, v: Any) -> tf.Tensor:
+        """Means of the last hidden units given `v` `(batch, visible)`, `(batch, units)`."""
+
+    @abstractmethod
+    def reconstruction_field(self, v: Any) -> tf.Tensor:
+        """The visible units' field after going up and down by means, `(batch, visible)`."""
+
+    def reconstruct(self, v: Any) -> tf.Tensor:
+        """Means of the visible units after going up and down by means, `(batch, visible)`."""
+        return self.visible.mean(self.reconstruction_field(v))
+
+    def reconstruction_error(self, v: Any) -> tf.Tensor:
+        """How badly `v` `(batch, visible)` is reconstructed, `(batch,)`: cross-entropy from logits in nats, for
+        Gaussian units the squared error."""
+        v = self.as_states(v)
+        return self.visible.reconstruction_error(v, self.reconstruction_field(v))
 
     # --- states
 
@@ -91,7 +116,7 @@ class Machine(keras.Model):
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        count, mean, squares = 0, 0.0, 0.0
+        count, mean, squares = 0, np.zeros(1), np.zeros(1)
         for batch in checks.batches(data):
             batch = checks.checked_array(batch, self.visible, self.visible.width if self.built else None, "float32")
             batch = np.asarray(batch, dtype="float64")
@@ -115,9 +140,13 @@ class Machine(keras.Model):
     def start(self, num_samples: Any) -> tf.Tensor:
         """States from which Gibbs chains start: drawn from the biases alone."""
 
+    def start_from(self, v: tf.Tensor) -> tf.Tensor:
+        """The states of Gibbs chains that start from visible states `v`."""
+        return v
+
     @abstractmethod
-    def fantasies(self, start: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tf.Tensor:
-        """Visible states, or their means, after `num_steps` sweeps from `start`."""
+    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """The chains' states after `num_steps` sweeps, and the visible states that belong to them, or their means."""
 
     def sample(self, num_samples: Any = 1, num_steps: Any = 1000, v: Any = None, mean: bool = False) -> tf.Tensor:
         """Fantasies: where Gibbs chains are after a while.
@@ -134,14 +163,34 @@ class Machine(keras.Model):
         Raises:
             ValueError: for counts that are not positive, or if the machine is not built.
         """
-        num_steps, num_samples = as_count(num_steps, "num_steps"), as_count(num_samples, "num_samples")
-        if v is None and not self.built:
-            raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
-        return self._fantasies(self.start(num_samples) if v is None else self.start_from(self.as_states(v)), num_steps, mean)
+        return self.advance(self._begin(num_samples, v), num_steps, mean)[1]
 
-    def start_from(self, v: tf.Tensor) -> tf.Tensor:
-        """The states of the Gibbs chains that belong to visible states `v`."""
-        return v
+    def trajectories(self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Any = None) -> tf.Tensor:
+        """Means of the visible units along Gibbs chains, each row `num_steps` sweeps after the one before.
+
+        Returns:
+            `(num_rows, num_chains, visible)`: what `plots.fantasies` draws.
+
+        Raises:
+            ValueError: as `sample` does.
+        """
+        state, rows = self._begin(num_chains, v), []
+        for _ in range(positive_integer(num_rows, "num_rows")):
+            state, visible = self.advance(state, num_steps)
+            rows.append(visible)
+        return tf.stack(rows)
+
+    def advance(self, state: tf.Tensor, num_steps: Any, mean: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+        """`walk`, compiled: chains that began with `start` or `start_from` go on from where they are."""
+        return self._walk(state, as_count(num_steps, "num_steps"), mean)
+
+    def _begin(self, num_samples: Any, v: Any) -> tf.Tensor:
+        if v is not None:
+            return self.start_from(self.as_states(v))
+        num_samples = as_count(num_samples, "num_samples")
+        if not self.built:
+            raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
+        return self.start(num_samples)
 
     # --- compile and fit
 
@@ -158,7 +207,7 @@ class Machine(keras.Model):
         Args:
             optimizer: any Keras optimizer, by name, config or object, with any schedule.
             steps_per_execution: training steps between two returns to Python (progress bar, batch callbacks);
-                `"auto"` is 20, or 1 when run eagerly.
+                `"auto"` is a divisor of the epoch's steps up to 32, or 1 when run eagerly.
             jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, under a distribution
                 strategy, or where Keras says that XLA is not supported.
             run_eagerly: for debugging.
@@ -168,13 +217,11 @@ class Machine(keras.Model):
             "jit_compile": jit_compile,
             "run_eagerly": run_eagerly,
         }
-        if steps_per_execution == "auto":
-            steps_per_execution = 1 if run_eagerly else STEPS_PER_EXECUTION
         if jit_compile == "auto":
             jit_compile = not run_eagerly and not tf.distribute.has_strategy()
         super().compile(
             optimizer=optimizer,
-            steps_per_execution=steps_per_execution,
+            steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
             jit_compile=jit_compile,
             run_eagerly=run_eagerly,
             auto_scale_loss=False,  # energies and their gradients are float32 already
@@ -196,6 +243,7 @@ class Machine(keras.Model):
         self,
         x: Any = None,
         y: Any = None,
+        batch_size: int | None = None,
         *args: Any,
         sample_weight: Any = None,
         validation_data: Any = None,
@@ -216,8 +264,25 @@ class Machine(keras.Model):
             validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
+        self._settle_steps_per_execution(x, batch_size or 32)
         self._fault.assign(tf.zeros(4))
-        return super().fit(x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs)
+        return super().fit(
+            x, y, batch_size, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
+        )
+
+    def _settle_steps_per_execution(self, x: Any, batch_size: int) -> None:
+        """`"auto"`: as many steps as divide the epoch, so that the progress bar ends where the data do."""
+        if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
+            return
+        if isinstance(x, tf.data.Dataset):
+            num_steps = int(x.cardinality())
+        else:
+            num_steps = -(-len(x) // batch_size) if checks.is_array(x) else -1
+        divisors = [n for n in range(8, _MOST_STEPS + 1) if num_steps > 0 and num_steps % n == 0]
+        steps = max(divisors, default=_MOST_STEPS)
+        if steps != self.steps_per_execution:
+            self.steps_per_execution = steps
+            self.train_function = self.test_function = None
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rbm import samplers, units as unit_kinds
+from keras_rbm import samplers
+from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 from keras_rbm.models.data import shape_error
@@ -80,7 +81,7 @@ class RBM(Machine):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.units = positive_integer(units, "units")
-        self.visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
+        self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
         if isinstance(self.visible, unit_kinds.Gaussian) and isinstance(self.hidden, unit_kinds.Gaussian):
             raise ValueError(
@@ -91,7 +92,9 @@ class RBM(Machine):
         self.tied = tied
         self.centered = centered
         self.kernel_initializer = keras.initializers.get(
-            keras.initializers.RandomNormal(stddev=0.01, seed=seed) if kernel_initializer is None else kernel_initializer
+            keras.initializers.RandomNormal(stddev=0.01, seed=seed)
+            if kernel_initializer is None
+            else kernel_initializer
         )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
@@ -100,6 +103,11 @@ class RBM(Machine):
             names.append("pseudo_log_likelihood")
         self._gibbs = tf.function(partial(samplers.gibbs, self), reduce_retracing=True)
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    @property
+    def visible(self) -> unit_kinds.Unit:
+        """The visible units, which own the visible bias."""
+        return self._visible
 
     def build(self, input_shape: Any) -> None:
         if error := shape_error(input_shape, None):
@@ -159,7 +167,6 @@ class RBM(Machine):
         return self.visible.sample(self.visible_field(self.as_states(h, self.units), beta), self.stream)
 
     def encode(self, v: Any) -> tf.Tensor:
-        """Means of the hidden units, `(batch, units)`: `mean_h_from_v`, by the name that all machines share."""
         return self.mean_h_from_v(v)
 
     def call(self, inputs: Any) -> tf.Tensor:
@@ -214,13 +221,13 @@ class RBM(Machine):
         zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
         return self.visible.sample(self.visible.field(zeros), self.stream)
 
-    def fantasies(self, v: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tf.Tensor:
-        h = self.sample_h_from_v(samplers.gibbs(self, v, num_steps - 1))
-        return self.mean_v_from_h(h) if mean else self.sample_v_from_h(h)
+    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        h = self.sample_h_from_v(samplers.gibbs(self, state, num_steps - 1))
+        v = self.sample_v_from_h(h)
+        return v, self.mean_v_from_h(h) if mean else v
 
-    def reconstruct(self, v: Any) -> tf.Tensor:
-        """Means of the visible units given the means of the hidden ones given `v`, `(batch, visible)`."""
-        return self.mean_v_from_h(self.mean_h_from_v(v))
+    def reconstruction_field(self, v: Any) -> tf.Tensor:
+        return self.visible_field(self.mean_h_from_v(v))
 
     # --- learning
 
@@ -229,7 +236,7 @@ class RBM(Machine):
         loss, gradients = self.contrast(v, v_model, weights)
         values = {
             "loss": loss,
-            "reconstruction_error": self.visible.reconstruction_error(v, self.visible_field(self.mean_h_from_v(v))),
+            "reconstruction_error": self.reconstruction_error(v),
         }
         if "pseudo_log_likelihood" in self._trackers:
             values["pseudo_log_likelihood"] = pseudo_log_likelihood(self, v, self.stream)

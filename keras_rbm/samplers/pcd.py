@@ -33,6 +33,8 @@ class PCD(Sampler):
         Tieleman, 2008, "Training restricted Boltzmann machines using approximations to the likelihood gradient".
     """
 
+    chains: keras.Variable
+
     def __init__(self, num_steps: int = 1, num_chains: int = 100, **kwargs: Any) -> None:
         super().__init__(num_steps, **kwargs)
         self.num_chains = positive_integer(num_chains, "num_chains")

@@ -54,7 +54,7 @@ class Gaussian(Unit):
             precision = values.tolist()
         self.given_precision = precision
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Any) -> None:
         if not self.built:
             given = 1.0 if self.given_precision is None else self.given_precision
             if np.size(given) not in (1, int(input_shape[-1])):

@@ -1,0 +1,6 @@
+"""What you watch while a machine trains."""
+
+from keras_rbm.callbacks.free_energy_gap import FreeEnergyGap
+from keras_rbm.callbacks.pictures import Pictures
+
+__all__ = ["FreeEnergyGap", "Pictures"]

@@ -1,0 +1,207 @@
+"""The command `keras-rbm`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rbm import datasets, plots, report
+from keras_rbm.recipe import WRITTEN, Recipe, Run
+from keras_rbm.version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit status: 0, 1 for bad input, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        print(f"keras-rbm: {error}", file=sys.stderr)
+        return 1
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a DBN and a classifier, in a new folder or going on in one."""
+    given = {name: getattr(options, name) for name in asdict(Recipe()) if getattr(options, name) is not None}
+    folder, recipe = _where(options, given)
+    run = Run(recipe, folder)
+    sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *recipe.layers))
+    print(f"A DBN {sizes} on {run.data.name} ({len(run.data.x_train)} training cases), into {folder}")
+    started = time.monotonic()
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        saved = run.save()
+        print(
+            f"\nInterrupted in stage '{run.stage}'. Saved what is trained so far: {', '.join(saved) or 'nothing yet'}, "
+            f"in {folder}.\nGo on with:  keras-rbm train --resume --output {folder}"
+        )
+        return 130
+    print("\nFigures, SavedModel, logistic regression ...")
+    measured = report.write(run, time.monotonic() - started)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    _summary(run, measured, time.monotonic() - started)
+    return 0
+
+
+def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, Recipe]:
+    """The folder to write to and the recipe to follow; nothing is removed unless `--overwrite` says so."""
+    dataset = given.get("dataset", "digits")
+    folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
+    if options.resume:
+        recipe = Recipe.load(folder / "recipe.json")
+        changed = {name: value for name, value in given.items() if getattr(recipe, name) != value}
+        if changed:
+            raise ValueError(
+                f"--resume goes on with the run's own recipe. Received: {', '.join(changed)} with other values. Leave "
+                "them out, or start anew with --overwrite."
+            )
+        return folder, recipe
+    recipe = Recipe.for_dataset(dataset, **{name: value for name, value in given.items() if name != "dataset"})
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not options.overwrite:
+            raise FileExistsError(
+                f"{folder} exists, and nothing in it was touched. Choose another --output, go on with --resume, or "
+                "start anew with --overwrite."
+            )
+        datasets.load(dataset)  # an unreadable data set must not cost the models of the run before
+        for name in WRITTEN:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return folder, recipe
+
+
+def _summary(run: Run, measured: dict[str, str], seconds: float) -> None:
+    width = max(len(name) for name in measured)
+    print("\nMeasured")
+    for name, value in measured.items():
+        print(f"  {name:<{width}}  {value}")
+    what = {
+        "dbn.keras": "the deep belief network: keras.models.load_model, with keras_rbm imported",
+        "classifier.keras": "the classifier: plain Keras, needs nothing of this package",
+        "saved_model/": "TensorFlow SavedModel: encode, reconstruct, sample",
+        "figures/": "filters, reconstructions, fantasies, learning curves",
+        "logs/": "TensorBoard",
+        "card.md": "data, recipe, seed, measured figures",
+    }
+    print(f"\nWritten to {run.folder} in {seconds:.0f} s")
+    for name, sentence in what.items():
+        if (run.folder / name).exists():
+            print(f"  {name:<16}  {sentence}")
+    print(
+        f"\nNext\n  tensorboard --logdir {run.folder}/logs\n  keras-rbm sample {run.folder} --num 64 --steps 1000 "
+        f"--output fantasies.png\n  keras-rbm evaluate {run.folder}"
+    )
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measures a finished run again, on its own test set."""
+    run = _finished(options.folder)
+    for name, value in report.measure(run).items():
+        print(f"{name}: {value}")
+    return 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    """Draws fantasies of a finished run as a picture."""
+    run = _finished(options.folder)
+    if not run.data.image_shape:
+        raise ValueError(f"Only pictures can be drawn. Received: {run.data.name}, whose rows are no pictures")
+    if options.output.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.output} exists, and was not touched. Choose another --output, or --overwrite.")
+    if options.seed is not None:
+        for stream in (run.dbn.stream, *(rbm.stream for rbm in run.dbn.rbms)):
+            stream.key.assign([options.seed, 0])
+    pictures = np.asarray(run.dbn.sample(options.num, options.steps, mean=True))
+    columns = int(np.ceil(np.sqrt(len(pictures))))
+    rows = np.zeros((-(-len(pictures) // columns) * columns, pictures.shape[1]))
+    rows[: len(pictures)] = pictures
+    figure = plots.fantasies(rows.reshape(-1, columns, rows.shape[1]), run.data.image_shape)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(options.output)
+    print(f"{options.num} fantasies after {options.steps} Gibbs sweeps: {options.output}")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Writes the SavedModel of a run's DBN."""
+    run = _finished(options.folder)
+    target = options.output or options.folder / "saved_model"
+    if target.exists() and any(target.iterdir()) and not options.overwrite:
+        raise FileExistsError(f"{target} exists, and was not touched. Choose another --output, or --overwrite.")
+    run.dbn.export(target)
+    print(f"SavedModel with signatures encode, reconstruct, sample: {target}")
+    return 0
+
+
+def _finished(folder: Path) -> Run:
+    run = Run(Recipe.load(folder / "recipe.json"), folder)
+    run.dbn = keras.models.load_model(folder / "dbn.keras", compile=False)
+    if (folder / "classifier.keras").exists():
+        run.classifier = keras.models.load_model(folder / "classifier.keras")
+    return run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-rbm", description="Train, judge, sample and deploy deep belief networks."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("train", help="train a DBN and a classifier that starts from it")
+    command.set_defaults(command=train)
+    usual = Recipe()
+    add = command.add_argument
+    add("--dataset", help="digits (embedded, the default), mnist, fashion_mnist, kmnist, or a .npz file with x_train")
+    add("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/DATASET-dbn)")
+    add("--overwrite", action="store_true", help="remove what an earlier run wrote there")
+    add("--resume", action="store_true", help="go on with the interrupted run in DIR")
+    add("--layers", type=int, nargs="+", metavar="N", help="hidden units, from the lowest layer to the top")
+    add("--epochs", type=int, metavar="N", help="of greedy pretraining, a layer")
+    add("--wake-sleep-epochs", type=int, metavar="N", help="of wake-sleep (0: none)")
+    add("--fine-tune-epochs", type=int, metavar="N", help="of the classifier (0: none)")
+    add("--learning-rate", type=float, metavar="X", help=f"of pretraining (default: {usual.learning_rate:g})")
+    add("--wake-sleep-learning-rate", type=float, metavar="X", help=f"(default: {usual.wake_sleep_learning_rate:g})")
+    add("--fine-tune-learning-rate", type=float, metavar="X", help=f"(default: {usual.fine_tune_learning_rate:g})")
+    add("--gibbs-steps", type=int, metavar="K", help="Gibbs sweeps an update (default: 1)")
+    add("--sampler", metavar="NAME", help="cd (the default) or pcd")
+    add(
+        "--binarize",
+        metavar="HOW",
+        help="grey levels become states by sample (afresh each epoch; the default), threshold or none",
+    )
+    add("--batch-size", type=int, metavar="N", help="cases a step")
+    add("--seed", type=int, help="rules weights, order and samples (default: 0)")
+
+    for name, function, sentence in (
+        ("evaluate", evaluate, "measure a run on its test set"),
+        ("sample", sample, "draw fantasies of a run's DBN"),
+        ("export", export, "write the SavedModel of a run's DBN"),
+    ):
+        command = commands.add_parser(name, help=sentence)
+        command.set_defaults(command=function)
+        command.add_argument("folder", type=Path, metavar="DIR", help="a folder that keras-rbm train wrote")
+        if name != "evaluate":
+            command.add_argument("--overwrite", action="store_true", help="replace what is there")
+        if name == "sample":
+            command.add_argument("--num", type=int, default=64, metavar="N", help="how many (default: 64)")
+            command.add_argument("--steps", type=int, default=1000, metavar="N", help="Gibbs sweeps (default: 1000)")
+            command.add_argument("--output", type=Path, default=Path("fantasies.png"), metavar="FILE")
+            command.add_argument("--seed", type=int, help="for a sample that can be repeated")
+        if name == "export":
+            command.add_argument("--output", type=Path, metavar="DIR", help="(default: DIR/saved_model)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

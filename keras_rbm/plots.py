@@ -1,0 +1,159 @@
+"""Arrays to matplotlib figures: the pictures of a paper, nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+_CELL = 0.42  # inches that one small picture takes
+_LABELS = {
+    "loss": "free-energy difference (nats a case)",
+    "reconstruction_error": "reconstruction error (nats a case)",
+    "pseudo_log_likelihood": "pseudo-log-likelihood (nats a case)",
+    "wake_loss": "wake loss (nats a case)",
+    "sleep_loss": "sleep loss (nats a case)",
+    "accuracy": "accuracy",
+}
+
+
+def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int = 1) -> np.ndarray:
+    """Pictures side by side, row after row, with `gap` pixels of NaN (drawn as paper) between them.
+
+    Args:
+        images: `(number, pixels)`.
+
+    Raises:
+        ValueError: if `image_shape` has another number of pixels.
+    """
+    images = np.asarray(images, dtype=float)
+    height, width = image_shape
+    if images.ndim != 2 or images.shape[1] != height * width:
+        raise ValueError(
+            f"Pictures must have shape (number, {height * width}) for image_shape={image_shape}. "
+            f"Received: shape={images.shape}"
+        )
+    num_rows = math.ceil(len(images) / num_columns)
+    sheet = np.full((num_rows * (height + gap) - gap, num_columns * (width + gap) - gap), np.nan)
+    for i, image in enumerate(images):
+        top, left = i // num_columns * (height + gap), i % num_columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image.reshape(image_shape)
+    return sheet
+
+
+def filters(weights: Any, image_shape: tuple[int, int], num: int = 100, title: str = "") -> matplotlib.figure.Figure:
+    """The weights of the hidden units that have the strongest ones, each scaled by its own largest absolute value.
+
+    Args:
+        weights: `w_rec`, `(visible, hidden)`.
+        num: how many units to show at most.
+    """
+    units = np.asarray(weights, dtype=float).T
+    units = units[np.argsort(-np.linalg.norm(units, axis=1))[:num]]
+    units = units / np.maximum(np.abs(units).max(1, keepdims=True), 1e-12)
+    columns = math.ceil(math.sqrt(len(units)))
+    figure, axes = _sheet(tile(units, columns, image_shape), columns, math.ceil(len(units) / columns), title)
+    image = axes.images[0]
+    image.set_cmap("RdBu_r")
+    image.set_clim(-1, 1)
+    return figure
+
+
+def reconstructions(
+    originals: Any, reconstructed: Any, image_shape: tuple[int, int], title: str = "", per_row: int = 10
+) -> matplotlib.figure.Figure:
+    """Originals, and under each its reconstruction.
+
+    Args:
+        originals, reconstructed: `(number, pixels)`, in [0, 1].
+    """
+    originals, reconstructed = np.asarray(originals), np.asarray(reconstructed)
+    blocks = []
+    for start in range(0, len(originals), per_row):
+        for part in (originals, reconstructed):
+            row = np.full((per_row, originals.shape[1]), np.nan)
+            row[: len(part[start : start + per_row])] = part[start : start + per_row]
+            blocks.append(row)
+    num_rows = len(blocks)
+    figure, axes = _sheet(tile(np.concatenate(blocks), per_row, image_shape), per_row, num_rows, title, margin=0.95)
+    height = image_shape[0] + 1
+    labels = ["original", "reconstruction"] * (num_rows // 2)
+    axes.set_yticks([i * height + image_shape[0] / 2 - 0.5 for i in range(num_rows)], labels, fontsize=7)
+    return figure
+
+
+def fantasies(
+    rows: Any, image_shape: tuple[int, int], title: str = "", labels: Sequence[str] = ()
+) -> matplotlib.figure.Figure:
+    """Fantasy particles: a column a Markov chain, a row a moment, time going down.
+
+    Args:
+        rows: means of the visible units, `(moments, chains, pixels)`.
+        labels: a word for each row.
+    """
+    rows = np.asarray(rows)
+    num_rows, num_chains, _ = rows.shape
+    sheet = tile(rows.reshape(num_rows * num_chains, -1), num_chains, image_shape)
+    figure, axes = _sheet(sheet, num_chains, num_rows, title, margin=0.8 if labels else 0.0)
+    if labels:
+        height = image_shape[0] + 1
+        axes.set_yticks([i * height + image_shape[0] / 2 - 0.5 for i in range(num_rows)], labels, fontsize=7)
+    return figure
+
+
+def learning_curves(
+    histories: Mapping[str, Mapping[str, Sequence[float]]], metrics: Sequence[str]
+) -> matplotlib.figure.Figure:
+    """A panel a metric, a line a training, dashed where it is on validation data.
+
+    Args:
+        histories: for each training, `History.history`.
+        metrics: which to draw.
+    """
+    metrics = [m for m in metrics if any(m in history for history in histories.values())]
+    figure = matplotlib.figure.Figure(figsize=(4.2 * len(metrics), 3.2), layout="constrained", dpi=200)
+    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+        for number, (name, history) in enumerate(histories.items()):
+            for key, style in ((metric, "-"), (f"val_{metric}", "--")):
+                if key in history:
+                    epochs = np.arange(1, len(history[key]) + 1)
+                    label = name + (" (validation)" if style == "--" else "")
+                    axes.plot(epochs, history[key], style, color=f"C{number}", label=label, linewidth=1.2)
+        axes.set_xlabel("epoch", fontsize=8)
+        axes.set_ylabel(_LABELS.get(metric, metric.replace("_", " ")), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _sheet(
+    sheet: np.ndarray, columns: int, rows: int, title: str, margin: float = 0.0
+) -> tuple[matplotlib.figure.Figure, Any]:
+    """A figure that is one tiled picture, as large as so many cells need."""
+    aspect = sheet.shape[0] / rows / (sheet.shape[1] / columns)
+    size = (max(columns * _CELL + margin, 2.5), rows * _CELL * aspect + (0.35 if title else 0.1))
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    axes = figure.subplots()
+    axes.imshow(sheet, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if title:
+        axes.set_title(title, fontsize=8)
+    return figure, axes
+
+
+def to_array(figure: matplotlib.figure.Figure, dpi: int = 100) -> np.ndarray:
+    """The figure's pixels, `(height, width, 3)`, uint8: what TensorBoard shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,125 @@
+"""What a run leaves for people to read: figures, measures, a card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+from keras_rbm import plots
+from keras_rbm.recipe import Run
+from keras_rbm.version import __version__
+
+
+def measure(run: Run) -> dict[str, str]:
+    """The run's figures in words, measured on the test set unless they say otherwise."""
+    data, found = run.data, {}
+    states = run.states(data.x_test)
+    error = np.concatenate(
+        [run.dbn.reconstruction_error(part) for part in np.array_split(states, -(-len(states) // 1000))]
+    )
+    found["reconstruction error of the DBN, test set"] = f"{error.mean():.2f} nats a case"
+    curves = run.histories().get("pretraining_1", {})
+    if "val_pseudo_log_likelihood" in curves:
+        value = curves["val_pseudo_log_likelihood"][-1]
+        found["pseudo-log-likelihood of the first RBM, validation set"] = f"{value:.2f} nats a case"
+    nets = {"fine-tuned DBN": run.classifier, "the same network from random weights": run.rival}
+    for name, net in nets.items():
+        if net is not None:
+            correct = net.predict(data.x_test, batch_size=1000, verbose=0).argmax(1) == data.y_test
+            found[f"test accuracy, {name}"] = _accuracy(correct)
+    return found
+
+
+def logistic_regression(run: Run) -> dict[str, str]:
+    """The accuracy of logistic regression on pixels, trained on the same cases."""
+    if run.data.y_train is None:
+        return {}
+    from sklearn.linear_model import LogisticRegression
+
+    rows = run.training_rows
+    model = LogisticRegression(max_iter=300, tol=1e-3).fit(run.data.x_train[rows], run.data.y_train[rows])
+    correct = model.predict(run.data.x_test) == run.data.y_test
+    return {"test accuracy, logistic regression on pixels": _accuracy(correct)}
+
+
+def _accuracy(correct: np.ndarray) -> str:
+    return f"{100 * correct.mean():.2f} % ({np.sum(~correct)} errors in {len(correct)})"
+
+
+def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
+    """The run's pictures by name; learning curves alone where rows are no pictures."""
+    curves = run.histories()
+    machines = {name: curve for name, curve in curves.items() if "loss" in curve and "accuracy" not in curve}
+    nets = {name: curve for name, curve in curves.items() if "accuracy" in curve}
+    made = {}
+    if machines:
+        metrics = ["reconstruction_error", "pseudo_log_likelihood"]
+        made["learning_curves"] = plots.learning_curves(_titled(machines), metrics)
+    if nets:
+        made["fine_tuning_curves"] = plots.learning_curves(_titled(nets), ["loss", "accuracy"])
+    shape = run.data.image_shape
+    if shape:
+        states = run.states(run.data.x_test)[:40]
+        made["filters"] = plots.filters(run.dbn.rbms[0].w_rec, shape, title="recognition weights of the first layer")
+        made["reconstructions"] = plots.reconstructions(
+            states, run.dbn.reconstruct(states), shape, title="test data and their reconstructions", per_row=20
+        )
+        made["fantasies"] = plots.fantasies(
+            run.dbn.trajectories(num_chains=20, num_rows=10, num_steps=200),
+            shape,
+            title="fantasy particles: a column a chain, 200 Gibbs sweeps between rows",
+        )
+    return made
+
+
+def _titled(curves: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): curve for name, curve in curves.items()}
+
+
+def card(run: Run, measured: dict[str, str], seconds: float) -> str:
+    """The model card, in Markdown."""
+    recipe, data = run.recipe, run.data
+    sizes = "-".join(str(n) for n in (data.x_train.shape[1], *recipe.layers))
+    lines = [
+        f"# {data.name} DBN, {sizes}",
+        "",
+        f"A deep belief network of Bernoulli units, made by `keras-rbm train` (keras_rbm {__version__}).",
+        "",
+        "## Data",
+        "",
+        f"- {data.source}.",
+        f"- {len(run.training_rows)} cases to train on, {len(run.validation_rows)} of the training set for validation, "
+        f"{len(data.x_test)} to test on, which were read once, at the end.",
+        f"- Grey levels become binary states by: {recipe.binarize}. The classifiers are tested on grey levels.",
+        "",
+        "## Recipe",
+        "",
+        f"- Greedy pretraining: {recipe.epochs} epochs a layer, {recipe.sampler.upper()}-{recipe.gibbs_steps}, "
+        f"SGD with momentum 0.5, learning rate {recipe.learning_rate:g} falling linearly to 0.",
+        f"- Wake-sleep: {recipe.wake_sleep_epochs} epochs, SGD, learning rate {recipe.wake_sleep_learning_rate:g} "
+        "falling linearly to 0.",
+    ]
+    if run.classifier is not None:
+        lines.append(
+            f"- Fine-tuning: {recipe.fine_tune_epochs} epochs, Adam, learning rate "
+            f"{recipe.fine_tune_learning_rate:g} falling linearly to 0; the same for random weights."
+        )
+    lines += [f"- Batches of {recipe.batch_size}, seed {recipe.seed}. Took {seconds:.0f} s.", "", "## Measured", ""]
+    lines += ["| what | figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in measured.items()), ""]
+    lines += ["Pseudo-likelihood and reconstruction error are monitors, not likelihoods.", ""]
+    return "\n".join(lines)
+
+
+def write(run: Run, seconds: float) -> dict[str, str]:
+    """Writes figures, SavedModel and card of a finished run; returns what was measured."""
+    folder = Path(run.folder) / "figures"
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures(run).items():
+        figure.savefig(folder / f"{name}.png")
+    run.dbn.export(run.folder / "saved_model")
+    measured = {**measure(run), **logistic_regression(run)}
+    (run.folder / "card.md").write_text(card(run, measured, seconds))
+    return measured
