@@ -119,8 +119,8 @@ def sample(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.overwrite:
         raise FileExistsError(f"{options.output} exists, and was not touched. Choose another --output, or --overwrite.")
     if options.seed is not None:
-        for stream in (run.dbn.stream, *(rbm.stream for rbm in run.dbn.rbms)):
-            stream.key.assign([options.seed, 0])
+        for i, rbm in enumerate(run.dbn.rbms):
+            rbm.stream.key.assign([options.seed + i, 0])
     pictures = np.asarray(run.dbn.sample(options.num, options.steps, mean=True))
     columns = int(np.ceil(np.sqrt(len(pictures))))
     rows = np.zeros((-(-len(pictures) // columns) * columns, pictures.shape[1]))

@@ -53,6 +53,14 @@ def test_gibbs_moves_single_states_with_the_enumerated_probabilities(num_steps):
     assert np.all((means > 0) & (means < 1))
 
 
+def test_trajectories_are_means_along_one_chain():
+    rbm = random_rbm()
+    exact, start = Exact(rbm), np.ones((1, 5))
+    rows = rbm.trajectories(num_rows=2, num_steps=2, v=np.repeat(start, NUM, 0))
+    for row, num_sweeps in zip(rows, (2, 4), strict=True):
+        assert_means(row, exact.transitions(start, num_sweeps)[0] @ exact.v)
+
+
 def test_samples_start_from_the_biases():
     """One sweep from independent visible units."""
     rbm = random_rbm()

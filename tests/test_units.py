@@ -18,8 +18,8 @@ FIELDS = np.array([[0.0, 1.5, -2.0], [-0.3, 3.0, 0.7]])
 KINDS = {
     "bernoulli": (units.Bernoulli, {}, np.zeros(WIDTH)),
     "gaussian-unit": (units.Gaussian, {}, np.ones(WIDTH)),
-    "gaussian-scalar": (units.Gaussian, {"precision": 2.5}, np.full(WIDTH, 2.5)),
-    "gaussian-vector": (units.Gaussian, {"precision": [0.5, 1.0, 4.0]}, np.array([0.5, 1.0, 4.0])),
+    "gaussian-scalar": (units.Gaussian, {"precision": 2.3}, np.full(WIDTH, 2.3)),
+    "gaussian-vector": (units.Gaussian, {"precision": [0.7, 1.0, 4.2]}, np.array([0.7, 1.0, 4.2])),
 }
 GAUSSIANS = [name for name in KINDS if name != "bernoulli"]
 

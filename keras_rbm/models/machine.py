@@ -13,7 +13,6 @@ import tensorflow as tf
 from keras_rbm import export
 from keras_rbm.arguments import positive_integer
 from keras_rbm.models import data as checks
-from keras_rbm.random import RandomStream
 from keras_rbm.units import Unit
 
 #: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
@@ -52,7 +51,6 @@ class Machine(keras.Model):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.seed = seed
-        self.stream = RandomStream(seed, name="stream")
         self._trackers: dict[str, keras.metrics.Mean] = {}
         self._walk = tf.function(self.walk, reduce_retracing=True)
 
@@ -104,6 +102,8 @@ class Machine(keras.Model):
             if error := checks.shape_error(x.shape, known):
                 raise error
         if not self.built:
+            if width:
+                raise ValueError("A machine must be built before it goes down. Fit it, adapt it or call it on data.")
             self.build(tuple(x.shape))
         return x
 

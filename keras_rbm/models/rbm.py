@@ -14,6 +14,7 @@ from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 from keras_rbm.models.data import shape_error
 from keras_rbm.models.machine import Lesson, Machine, as_count, weighted_mean
+from keras_rbm.random import RandomStream
 
 
 @tf.custom_gradient
@@ -81,6 +82,7 @@ class RBM(Machine):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.units = positive_integer(units, "units")
+        self.stream = RandomStream(seed, name="stream")
         self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
         if isinstance(self.visible, unit_kinds.Gaussian) and isinstance(self.hidden, unit_kinds.Gaussian):
@@ -277,16 +279,19 @@ class RBM(Machine):
         return losses, list(zip(variables, (dw, db, dc), strict=True))
 
     def as_tied(self, sampler: Any) -> RBM:
-        """A tied RBM with these units (shared), a copy of these recognition weights, and a sampler of its own."""
+        """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""
         config = {**self.get_config(), "tied": True, "sampler": sampler}
         tied = RBM.from_config({**config, "visible": self.visible, "hidden": self.hidden})
         tied.build((None, self.visible.width))
         tied.w_rec.assign(self.w_rec)
+        tied.stream.key.assign(self.stream.key)
         return tied
 
     def take_weights(self, tied: RBM) -> None:
         """Takes over what a machine made by `as_tied` has learnt."""
         self.w_rec.assign(tied.w_rec)
+        self.stream.key.assign(tied.stream.key)
+        self.sampler.reset(self)
         if not self.tied:
             self._w_gen.assign(tied.w_gen)
 

@@ -1,0 +1,232 @@
+"""What is saved comes back whole: after a reload the next step is the same, bit for bit."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rbm import DBN, RBM, samplers, units
+from tests.enumeration import binary_states
+
+X = binary_states(5).astype("float32")
+EAGER = {"run_eagerly": True}
+
+MACHINES = {
+    "cd": lambda: RBM(4, seed=3),
+    "pcd": lambda: RBM(4, sampler=samplers.PCD(num_steps=2, num_chains=7), seed=3),
+    "unseeded": lambda: RBM(4, sampler="pcd"),
+    "gaussian-visible": lambda: RBM(4, visible="gaussian", sampler="pcd", seed=3),
+    "gaussian-hidden": lambda: RBM(4, hidden=units.Gaussian(precision=[1.0, 2.0, 0.5, 4.0]), seed=3),
+    "untied": lambda: RBM(4, tied=False, seed=3),
+    "options": lambda: RBM(
+        4,
+        visible=units.Bernoulli(bias_regularizer="l2", bias_constraint=keras.constraints.MaxNorm(9.0)),
+        centered=False,
+        kernel_initializer=keras.initializers.GlorotNormal(seed=1),
+        kernel_regularizer=keras.regularizers.L1(0.01),
+        kernel_constraint="max_norm",
+        dtype="float64",
+        name="my_rbm",
+    ),
+    "dbn": lambda: DBN([6, 4, 3], sampler=samplers.PCD(num_steps=2, num_chains=7), seed=3),
+    "dbn-options": lambda: DBN(
+        [4, 3], visible="gaussian", centered=False, kernel_initializer="glorot_uniform", kernel_regularizer="l2"
+    ),
+}
+
+OPTIMIZERS = {
+    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "schedule": lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(0.5, 4, 0.0)),
+}
+
+
+def through_disk(model: keras.Model, folder, **kwargs) -> keras.Model:
+    """The model saved and loaded again; a warning on the way is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.save(folder / "model.keras")
+        return keras.models.load_model(folder / "model.keras", **kwargs)
+
+
+def state(model: keras.Model) -> dict[str, np.ndarray]:
+    """Every weight by path: parameters, chains, random keys, optimizer."""
+    weights = {str(i): weight.numpy() for i, weight in enumerate(model.weights)}
+    if model.optimizer is not None:
+        weights |= {f"optimizer {v.path}": np.asarray(v) for v in model.optimizer.variables}
+    return weights
+
+
+def assert_same_state(a: keras.Model, b: keras.Model) -> None:
+    first, second = state(a), state(b)
+    assert len(first) == len(second)
+    for (name, x), y in zip(first.items(), second.values(), strict=True):
+        assert x.dtype == y.dtype, name
+        np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+@pytest.mark.parametrize("make", MACHINES.values(), ids=MACHINES)
+def test_an_uncompiled_machine_comes_back(make, tmp_path):
+    model = make()
+    model(X)
+    if model.has_free_energy:
+        model.adapt(X)
+    loaded = through_disk(model, tmp_path)
+    assert not loaded.compiled
+    assert type(loaded) is type(model)
+    assert loaded.get_config() == model.get_config()
+    assert [w.path for w in loaded.weights] == [w.path for w in model.weights]
+    assert_same_state(model, loaded)
+    np.testing.assert_array_equal(loaded(X), model(X))
+    np.testing.assert_array_equal(loaded.reconstruct(X), model.reconstruct(X))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("kind", ["cd", "pcd", "unseeded", "gaussian-visible", "options", "dbn"])
+def test_the_next_step_after_a_reload_is_the_same(kind, optimizer, tmp_path):
+    """Weights, chains, random keys, optimizer state and logs."""
+    model = MACHINES[kind]()
+    model.compile(OPTIMIZERS[optimizer](), **EAGER)
+    model.build((None, 5))
+    start = state(model)
+    model.fit(X, batch_size=10, verbose=0)
+    assert all(not np.array_equal(x, start[name]) for name, x in state(model).items() if name in start)
+    loaded = through_disk(model, tmp_path)
+    assert loaded.compiled
+    assert_same_state(model, loaded)
+    for machine in (model, loaded):
+        machine.reset_metrics()
+    for _ in range(2):
+        assert model.train_on_batch(X[:9], return_dict=True) == loaded.train_on_batch(X[:9], return_dict=True)
+        assert_same_state(model, loaded)
+    np.testing.assert_array_equal(model.sample(3, 2), loaded.sample(3, 2))
+
+
+def test_the_next_compiled_step_after_a_reload_is_the_same(tmp_path):
+    """With the default settings: XLA."""
+    model = MACHINES["pcd"]()
+    model.compile(OPTIMIZERS["adam"]())
+    model.train_on_batch(X)
+    loaded = through_disk(model, tmp_path)
+    for machine in (model, loaded):
+        machine.reset_metrics()
+    assert model.train_on_batch(X, return_dict=True) == loaded.train_on_batch(X, return_dict=True)
+    assert_same_state(model, loaded)
+
+
+def test_a_reloaded_training_goes_on_through_fit(tmp_path):
+    """Two epochs are one epoch, a reload and another; the order of cases is fixed."""
+    whole, halves = MACHINES["pcd"](), MACHINES["pcd"]()
+    for model in (whole, halves):
+        model.compile(OPTIMIZERS["momentum"](), **EAGER)
+    whole.fit(X, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    halves.fit(X, batch_size=8, epochs=1, shuffle=False, verbose=0)
+    halves = through_disk(halves, tmp_path)
+    halves.fit(X, batch_size=8, epochs=2, initial_epoch=1, shuffle=False, verbose=0)
+    assert_same_state(whole, halves)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adam", "steps_per_execution": 4, "jit_compile": False},
+        {"optimizer": "rmsprop", "run_eagerly": True},
+        {"optimizer": "sgd", "jit_compile": True},
+    ],
+)
+def test_compile_arguments_come_back(arguments, tmp_path):
+    model = MACHINES["cd"]()
+    model.build((None, 5))
+    model.compile(**arguments)
+    loaded = through_disk(model, tmp_path)
+    for name in ("jit_compile", "run_eagerly", "steps_per_execution"):
+        assert getattr(loaded, name) == getattr(model, name)
+    assert loaded.get_compile_config() == model.get_compile_config()
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    assert not through_disk(model, tmp_path, compile=False).compiled
+
+
+@pytest.mark.parametrize("make", MACHINES.values(), ids=MACHINES)
+def test_a_config_makes_an_equal_machine(make):
+    model = make()
+    copy = type(model).from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    copy.build((None, 5))
+    model.build((None, 5))
+    assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
+
+
+def test_an_unbuilt_machine_comes_back(tmp_path):
+    loaded = through_disk(MACHINES["options"](), tmp_path)
+    assert not loaded.built
+    assert loaded.get_config() == MACHINES["options"]().get_config()
+
+
+@pytest.mark.parametrize("kind", ["pcd", "untied", "dbn"])
+def test_weights_alone(kind, tmp_path):
+    model, other = MACHINES[kind](), MACHINES[kind]()
+    model.build((None, 5))
+    other.build((None, 5))
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    model.sample_h_from_v(X) if kind != "dbn" else model.sample(2, 1)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
+    assert_same_state(model, other)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        units.Bernoulli(bias_initializer="ones", bias_regularizer="l2", bias_constraint="non_neg", name="mine"),
+        units.Gaussian(precision=[1.0, 2.0, 3.0]),
+        units.Gaussian(precision=4.0),
+        units.Gaussian(),
+    ],
+)
+def test_units_come_back(unit, tmp_path):
+    assert type(unit).from_config(unit.get_config()).get_config() == unit.get_config()
+    model = keras.Sequential([keras.Input((3,)), unit])
+    unit.bias.assign([0.5, 1.5, 2.5])
+    loaded = through_disk(model, tmp_path)
+    assert loaded.layers[0].get_config() == unit.get_config()
+    np.testing.assert_array_equal(loaded.layers[0].bias, unit.bias)
+    np.testing.assert_array_equal(loaded(X[:, :3]), model(X[:, :3]))
+
+
+def test_units_shared_inside_one_model_stay_shared(tmp_path):
+    shared = units.Bernoulli(name="shared")
+    inputs = keras.Input((5,))
+    outputs = [RBM(n, visible=shared, name=f"rbm_{n}")(inputs) for n in (2, 3)]
+    model = keras.Model(inputs, outputs)
+    shared.bias.assign(np.arange(5))
+    loaded = through_disk(model, tmp_path)
+    first, second = (loaded.get_layer(f"rbm_{n}").visible for n in (2, 3))
+    assert first is second
+    np.testing.assert_array_equal(first.bias, np.arange(5))
+    assert len(loaded.weights) == len(model.weights)
+
+
+def test_precision_learnt_from_data_comes_back(tmp_path):
+    x = np.random.default_rng(0).normal(3, [1, 2, 4], (50, 3))
+    model = RBM(2, visible="gaussian")
+    model.adapt(x)
+    np.testing.assert_allclose(model.visible.precision, 1 / x.var(0), rtol=1e-5)
+    loaded = through_disk(model, tmp_path)
+    np.testing.assert_array_equal(loaded.visible.precision, model.visible.precision)
+    assert loaded.visible.given_precision is None
+
+
+def test_a_classifier_is_plain_keras_and_comes_back(tmp_path):
+    dbn = MACHINES["dbn"]()
+    dbn.build((None, 5))
+    net = dbn.classifier(3, dropout=0.2)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    net.fit(X, np.arange(len(X)) % 3, verbose=0)
+    assert not [layer for layer in net.layers if type(layer).__module__.startswith("keras_rbm")]
+    loaded = through_disk(net, tmp_path)
+    np.testing.assert_array_equal(loaded(X), net(X))
+    assert_same_state(net, loaded)
