@@ -44,7 +44,7 @@ class Recipe:
         epochs: of greedy pretraining, a layer.
         wake_sleep_epochs, fine_tune_epochs: of the stages after it; 0 leaves a stage out.
         learning_rate: of pretraining; it falls linearly to 0, like the other two.
-        wake_sleep_learning_rate, fine_tune_learning_rate: of the later stages (SGD, and Adam).
+        wake_sleep_learning_rate, fine_tune_learning_rate: of the later stages (SGD, and SGD with momentum 0.9).
         gibbs_steps, sampler: of the RBMs.
         binarize: how grey levels become states, as in `datasets.batches`.
         batch_size: cases a step.
@@ -58,10 +58,10 @@ class Recipe:
     layers: tuple[int, ...] = (128, 128, 256)
     epochs: int = 40
     wake_sleep_epochs: int = 20
-    fine_tune_epochs: int = 20
+    fine_tune_epochs: int = 60
     learning_rate: float = 0.1
     wake_sleep_learning_rate: float = 0.01
-    fine_tune_learning_rate: float = 0.001
+    fine_tune_learning_rate: float = 0.2
     gibbs_steps: int = 1
     sampler: str = "cd"
     binarize: str = "sample"
@@ -95,7 +95,8 @@ class Recipe:
             "layers": (500, 500, 2000),
             "epochs": 10,
             "wake_sleep_epochs": 5,
-            "fine_tune_epochs": 10,
+            "fine_tune_epochs": 20,
+            "fine_tune_learning_rate": 0.1,
             "batch_size": 100,
         }
         return cls(**{"dataset": dataset, **({} if dataset == "digits" else usual), **given})
@@ -169,7 +170,7 @@ class Run:
         dbn = self.dbn
         steps = -(-len(x_train) // self.recipe.batch_size)
         for layer in range(len(self.recipe.layers)):
-            with self._stage(f"pretraining_{layer + 1}") as todo:
+            with self._stage(f"pretraining-{layer + 1}") as todo:
                 if todo:
                     dbn.pretrain_layer(
                         layer,
@@ -185,7 +186,7 @@ class Run:
                         verbose=self.verbose,
                     )
         if self.recipe.wake_sleep_epochs:
-            with self._stage("wake_sleep") as todo:
+            with self._stage("wake-sleep") as todo:
                 if todo:
                     self._say("Wake-sleep, the whole stack")
                     epochs = self.recipe.wake_sleep_epochs
@@ -202,8 +203,8 @@ class Run:
         if self.data.y_train is not None and self.recipe.fine_tune_epochs:
             self.classifier = dbn.classifier(self.data.num_classes)
             fresh = keras.models.clone_model(self.classifier)
-            self.classifier = self._fine_tune(self.classifier, "fine_tuning", "Fine-tuning, from the stack")
-            self.rival = self._fine_tune(fresh, "from_random_weights", "The same network, from random weights")
+            self.classifier = self._fine_tune(self.classifier, "fine-tuning", "Fine-tuning, from the stack")
+            self.rival = self._fine_tune(fresh, "from-random-weights", "The same network, from random weights")
 
     def _fine_tune(self, net: keras.Model, stage: str, title: str) -> keras.Model:
         rows, labels = self.validation_rows, np.asarray(self.data.y_train)
@@ -215,7 +216,9 @@ class Run:
             keras.utils.set_random_seed(self.recipe.seed)
             train, epochs = self.batches(labels=True), self.recipe.fine_tune_epochs
             schedule = _falling(self.recipe.fine_tune_learning_rate, len(train) * epochs)
-            net.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
+            optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
+            optimizer.build(net.trainable_variables)  # so that BackupAndRestore finds where its state goes
+            net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
             net.fit(
                 train,
                 epochs=epochs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -21,7 +20,7 @@ def measure(run: Run) -> dict[str, str]:
         [run.dbn.reconstruction_error(part) for part in np.array_split(states, -(-len(states) // 1000))]
     )
     found["reconstruction error of the DBN, test set"] = f"{error.mean():.2f} nats a case"
-    curves = run.histories().get("pretraining_1", {})
+    curves = run.histories().get("pretraining-1", {})
     if "val_pseudo_log_likelihood" in curves:
         value = curves["val_pseudo_log_likelihood"][-1]
         found["pseudo-log-likelihood of the first RBM, validation set"] = f"{value:.2f} nats a case"
@@ -57,9 +56,9 @@ def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
     made = {}
     if machines:
         metrics = ["reconstruction_error", "pseudo_log_likelihood"]
-        made["learning_curves"] = plots.learning_curves(_titled(machines), metrics)
+        made["learning_curves"] = plots.learning_curves(machines, metrics)
     if nets:
-        made["fine_tuning_curves"] = plots.learning_curves(_titled(nets), ["loss", "accuracy"])
+        made["fine_tuning_curves"] = plots.learning_curves(nets, ["loss", "accuracy"])
     shape = run.data.image_shape
     if shape:
         states = run.states(run.data.x_test)[:40]
@@ -73,10 +72,6 @@ def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
             title="fantasy particles: a column a chain, 200 Gibbs sweeps between rows",
         )
     return made
-
-
-def _titled(curves: dict[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", " "): curve for name, curve in curves.items()}
 
 
 def card(run: Run, measured: dict[str, str], seconds: float) -> str:
@@ -104,7 +99,7 @@ def card(run: Run, measured: dict[str, str], seconds: float) -> str:
     ]
     if run.classifier is not None:
         lines.append(
-            f"- Fine-tuning: {recipe.fine_tune_epochs} epochs, Adam, learning rate "
+            f"- Fine-tuning: {recipe.fine_tune_epochs} epochs, SGD with momentum 0.9, learning rate "
             f"{recipe.fine_tune_learning_rate:g} falling linearly to 0; the same for random weights."
         )
     lines += [f"- Batches of {recipe.batch_size}, seed {recipe.seed}. Took {seconds:.0f} s.", "", "## Measured", ""]

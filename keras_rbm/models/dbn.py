@@ -114,7 +114,7 @@ class DBN(Machine):
         return self.rbms[-1]
 
     def build(self, input_shape: Any) -> None:
-        shape = tuple(input_shape)
+        shape = input_shape
         for rbm in self.rbms:
             rbm.build(shape)
             shape = (shape[0], rbm.units)

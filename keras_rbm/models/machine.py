@@ -264,6 +264,8 @@ class Machine(keras.Model):
             validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
+        if self.built and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)  # so that BackupAndRestore finds where its state goes
         self._settle_steps_per_execution(x, batch_size or 32)
         self._fault.assign(tf.zeros(4))
         return super().fit(

@@ -112,8 +112,10 @@ class RBM(Machine):
         return self._visible
 
     def build(self, input_shape: Any) -> None:
-        if error := shape_error(input_shape, None):
+        if error := shape_error(input_shape, self.visible.width if self.built else None):
             raise error
+        if self.built:
+            return
         num_visible = int(input_shape[1])
         self.visible.build((None, num_visible))
         self.hidden.build((None, self.units))
