@@ -1,7 +1,7 @@
 """Small machines by brute force: every state with its probability, from the energy alone.
 
-Nothing here calls the package's formulas: only the parameters of a machine are read. Gaussian units are put on a grid on
-which sums are as good as integrals in float64 (the trapezoidal rule on a bell curve).
+Nothing here calls the package's formulas: only the parameters of a machine are read. Gaussian units are put on a grid
+on which sums are as good as integrals in float64 (the trapezoidal rule on a bell curve).
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def test_plans_have_one_value_a_layer():
     assert [type(h.model.optimizer).__name__ for h in histories] == ["SGD", "Adam"]
     assert [type(h.model.sampler) for h in histories] == [samplers.CD, samplers.PCD]
     before = dbn.get_weights()
-    with pytest.raises(ValueError, match="`epochs` must be one value or 2, one a layer. Received: 3"):
+    with pytest.raises(ValueError, match=r"`epochs` must be one value or 2, one a layer\. Received: 3"):
         dbn.pretrain(x, epochs=[1, 2, 3])
     for a, b in zip(before, dbn.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -300,7 +300,7 @@ def test_dropout_follows_every_hidden_layer():
 
 @pytest.mark.parametrize(("num_classes", "dropout"), [(1, 0.0), (0, 0.0), (10, 1.0), (10, -0.1)])
 def test_bad_classifiers_are_refused(num_classes, dropout):
-    with pytest.raises(ValueError, match="Received: (num_classes|dropout)="):
+    with pytest.raises(ValueError, match=r"Received: (num_classes|dropout)="):
         random_dbn().classifier(num_classes, dropout)
 
 

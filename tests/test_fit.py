@@ -91,6 +91,13 @@ def test_all_kinds_of_data_give_the_same_weights(x, usual):
     assert_same_weights(trained(x, **options), usual)
 
 
+@pytest.mark.parametrize("sampler", ["cd", "pcd"])
+@pytest.mark.parametrize("stream", [Batches(X), generator(X)], ids=["PyDataset", "generator"])
+def test_a_stream_builds_the_machine_under_xla(stream, sampler):
+    rbm = trained(stream, machine=make_rbm(sampler=sampler), batch_size=None, steps_per_epoch=2, run_eagerly=False)
+    assert rbm.w_rec.shape == (5, 3)
+
+
 def test_a_python_generator(usual):
     rbm = trained(generator(X), batch_size=None, steps_per_epoch=len(X) // 16)
     assert_same_weights(rbm, usual)
@@ -200,14 +207,14 @@ def test_history_has_the_documented_keys(make, names):
 
 def test_early_stopping_when_the_cost_no_longer_changes():
     """With no learning rate, the cost never changes: the first epoch and `patience` more are trained."""
-    stop = keras.callbacks.EarlyStopping("reconstruction_error", min_delta=1e-4, patience=2)
+    stop = keras.callbacks.EarlyStopping("reconstruction_error", mode="min", min_delta=1e-4, patience=2)
     history = trained(optimizer=keras.optimizers.SGD(0.0), callbacks=[stop], epochs=10).history
     assert len(history.epoch) == 1 + 2
 
 
 def test_early_stopping_goes_on_while_the_cost_falls():
     x = np.tile([1.0, 0, 1, 0, 1], (64, 1))
-    stop = keras.callbacks.EarlyStopping("reconstruction_error", min_delta=1e-4, patience=2)
+    stop = keras.callbacks.EarlyStopping("reconstruction_error", mode="min", min_delta=1e-4, patience=2)
     history = trained(x, optimizer=keras.optimizers.SGD(0.05), callbacks=[stop], epochs=6).history
     assert len(history.epoch) == 6
     assert np.all(np.diff(history.history["reconstruction_error"]) < 0)
@@ -226,7 +233,7 @@ def test_early_stopping_on_pseudo_log_likelihood():
 
 def test_model_checkpoint_keeps_the_best(tmp_path):
     path = tmp_path / "best.keras"
-    checkpoint = keras.callbacks.ModelCheckpoint(path, monitor="val_reconstruction_error", save_best_only=True)
+    checkpoint = keras.callbacks.ModelCheckpoint(path, "val_reconstruction_error", mode="min", save_best_only=True)
     rbm = trained(validation_data=X, callbacks=[checkpoint], epochs=3, optimizer=keras.optimizers.SGD(0.5))
     best = np.min(rbm.history.history["val_reconstruction_error"])
     loaded = keras.models.load_model(path)
@@ -261,7 +268,9 @@ def test_a_killed_run_resumes_at_its_last_epoch(sampler, tmp_path):
 
 
 def test_reduce_lr_on_plateau():
-    reduce = keras.callbacks.ReduceLROnPlateau("reconstruction_error", factor=0.5, patience=1, min_delta=100.0)
+    reduce = keras.callbacks.ReduceLROnPlateau(
+        "reconstruction_error", mode="min", factor=0.5, patience=1, min_delta=100.0
+    )
     rbm = trained(optimizer=keras.optimizers.SGD(0.5), callbacks=[reduce], epochs=3)
     assert rbm.optimizer.learning_rate == 0.5 * 0.5**2
     np.testing.assert_allclose(rbm.history.history["learning_rate"], [0.5, 0.5, 0.25])

@@ -61,7 +61,7 @@ def test_extreme_weights_stay_finite():
 
 def test_gaussian_visible_units_have_none():
     rbm = random_rbm("gaussian", 2)
-    with pytest.raises(ValueError, match="two states. Received: Gaussian units"):
+    with pytest.raises(ValueError, match=r"two states\. Received: Gaussian units"):
         pseudo_log_likelihood(rbm, tf.zeros((3, 2), "float64"), Draws(tf.constant([1, 0])))
 
 

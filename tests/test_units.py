@@ -200,7 +200,8 @@ def test_config_round_trip(name):
     }
     unit = make(name, **options)
     again = units.get(keras.saving.serialize_keras_object(unit))
-    assert type(again) is type(unit) and again.get_config() == unit.get_config()
+    assert type(again) is type(unit)
+    assert again.get_config() == unit.get_config()
     again.build((None, WIDTH))
     for a, b in zip(again.get_weights(), unit.get_weights(), strict=True):
         assert_rounded(a, b)
@@ -224,10 +225,10 @@ def test_get_lists_the_known_names(unknown):
 
 @pytest.mark.parametrize("precision", [0.0, -1.0, np.nan, np.inf, [1.0, 0.0], [], [[1.0]]])
 def test_bad_precisions_are_refused(precision):
-    with pytest.raises(ValueError, match="`precision` must be positive and finite. Received"):
+    with pytest.raises(ValueError, match=r"`precision` must be positive and finite\. Received"):
         units.Gaussian(precision=precision)
 
 
 def test_precisions_of_another_number_are_refused():
-    with pytest.raises(ValueError, match="one for each of the 3 units. Received: 2"):
+    with pytest.raises(ValueError, match=r"one for each of the 3 units\. Received: 2"):
         units.Gaussian(precision=[1.0, 2.0]).build((None, WIDTH))

@@ -178,7 +178,8 @@ class DBN(Machine):
         awake = self._up(v)
         top_model = self.top.sampler.negative_phase(self.top, awake[-1])
         dream = self._down(top_model)
-        top_loss, gradients = self.top.contrast(awake[-1], top_model, weights)
+        dream_weights = self.top.sampler.sample_weights(top_model, weights)
+        top_loss, gradients = self.top.contrast(awake[-1], top_model, weights, dream_weights)
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias)]
@@ -186,7 +187,7 @@ class DBN(Machine):
             for i, rbm in enumerate(self.lower):
                 wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
                 sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
-            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), tf.reduce_mean(sleep_loss)
+            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), weighted_mean(sleep_loss, dream_weights)
         if self.lower:
             gradients += zip(generative, wake.gradient(mean_wake, generative), strict=True)
             gradients += zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True)

@@ -28,7 +28,7 @@ class Lesson(NamedTuple):
 
 
 def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Mean over the batch, `(batch,)` to a scalar or `(batch, n)` to `(n,)`, with weights `(batch,)`."""
+    """Mean over the batch, `(batch,)` to a scalar or `(batch, n)` to `(n,)`; all weights `(batch,)` 0 give 0."""
     share = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
     return tf.tensordot(share, x, 1)
 
@@ -44,6 +44,7 @@ class Machine(keras.Model):
     A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights)`.
     """
 
+    built: bool
     steps_per_execution: int
     train_function: Any
     test_function: Any
@@ -280,8 +281,7 @@ class Machine(keras.Model):
             num_steps = int(x.cardinality())
         else:
             num_steps = -(-len(x) // batch_size) if checks.is_array(x) else -1
-        divisors = [n for n in range(8, _MOST_STEPS + 1) if num_steps > 0 and num_steps % n == 0]
-        steps = max(divisors, default=_MOST_STEPS)
+        steps = max(n for n in range(1, _MOST_STEPS + 1) if num_steps % n == 0) if num_steps > 0 else 1
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
             self.train_function = self.test_function = None
@@ -353,7 +353,7 @@ class Machine(keras.Model):
             penalty = tf.add_n([tf.cast(loss, self.state_dtype) for loss in losses]) if losses else None
         if penalty is None:
             return found
-        extra = tape.gradient(penalty, variables, unconnected_gradients="zero")
+        extra = tape.gradient(penalty, [v.value for v in variables], unconnected_gradients="zero")
         return [a + tf.cast(b, a.dtype) for a, b in zip(found, extra, strict=True)]
 
     def _note_faults(self, v: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:

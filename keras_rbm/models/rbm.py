@@ -15,6 +15,7 @@ from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 from keras_rbm.models.data import shape_error
 from keras_rbm.models.machine import Lesson, Machine, as_count, weighted_mean
 from keras_rbm.random import RandomStream
+from keras_rbm.units.unit import as_dtype
 
 
 @tf.custom_gradient
@@ -219,7 +220,7 @@ class RBM(Machine):
             beta: inverse temperature, which scales the fields: a number, or `(batch, 1)`.
         """
         v = self.as_states(v)
-        return self._gibbs(v, as_count(num_steps, "num_steps"), tf.cast(beta, v.dtype))
+        return self._gibbs(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
 
     def start(self, num_samples: Any) -> tf.Tensor:
         zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
@@ -237,7 +238,7 @@ class RBM(Machine):
 
     def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
         v_model = self.sampler.negative_phase(self, v)
-        loss, gradients = self.contrast(v, v_model, weights)
+        loss, gradients = self.contrast(v, v_model, weights, self.sampler.sample_weights(v_model, weights))
         values = {
             "loss": loss,
             "reconstruction_error": self.reconstruction_error(v),
@@ -247,7 +248,7 @@ class RBM(Machine):
         return Lesson(values, gradients, lambda: self.sampler.update(v_model, [g for _, g in gradients]))
 
     def contrast(
-        self, v: tf.Tensor, v_model: tf.Tensor, weights: tf.Tensor
+        self, v: tf.Tensor, v_model: tf.Tensor, weights: tf.Tensor, model_weights: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, list[tuple[keras.Variable, tf.Tensor]]]:
         """Free energy of data against that of samples, and its gradient, centred if this RBM is.
 
@@ -259,6 +260,7 @@ class RBM(Machine):
         Args:
             v: data, `(batch, visible)`, with case weights `(batch,)`.
             v_model: samples of the model, `(chains, visible)`, taken as constants.
+            model_weights: what each sample counts, `(chains,)`; the same by default.
 
         Returns:
             the loss of each case, `(batch,)`, and pairs of variable and gradient.
@@ -268,8 +270,10 @@ class RBM(Machine):
         """
         variables = [self.w_rec, self.visible.bias, self.hidden.bias]
         v_model = tf.stop_gradient(v_model)
+        if model_weights is None:
+            model_weights = tf.ones(tf.shape(v_model)[:1], v_model.dtype)
         with tf.GradientTape() as tape:
-            losses = self.free_energy(v) - tf.reduce_mean(self.free_energy(v_model))
+            losses = self.free_energy(v) - weighted_mean(self.free_energy(v_model), model_weights)
             loss = weighted_mean(losses, weights)
         dw, db, dc = tape.gradient(loss, variables)
         if self.centered:

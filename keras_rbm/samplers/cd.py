@@ -32,3 +32,6 @@ class CD(Sampler):
 
     def negative_phase(self, machine: Any, v_data: tf.Tensor) -> tf.Tensor:
         return gibbs(machine, v_data, self.num_steps)
+
+    def sample_weights(self, v_model: tf.Tensor, data_weights: tf.Tensor) -> tf.Tensor:
+        return data_weights  # a sample counts as much as the case that it started from

@@ -38,6 +38,10 @@ class Sampler(keras.layers.Layer):
         """Samples of the model, `(chains, visible)`, which need not be as many as the data."""
         raise NotImplementedError
 
+    def sample_weights(self, v_model: tf.Tensor, data_weights: tf.Tensor) -> tf.Tensor:
+        """What each sample counts, `(chains,)`: all the same, unless samples belong to cases."""
+        return tf.ones(tf.shape(v_model)[:1], data_weights.dtype)
+
     def update(self, v_model: tf.Tensor, gradients: list[tf.Tensor]) -> None:
         """Keeps what the next step needs of this one's samples and gradients."""
 

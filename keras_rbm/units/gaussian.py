@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
-from keras_rbm.units.unit import Unit
+from keras_rbm.units.unit import Unit, as_dtype
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -64,7 +64,7 @@ class Gaussian(Unit):
                 )
             self.precision = self.add_weight(
                 shape=(int(input_shape[-1]),),
-                initializer=lambda shape, dtype: tf.cast(tf.broadcast_to(given, shape), dtype),
+                initializer=lambda shape, dtype: as_dtype(np.broadcast_to(given, shape), dtype),
                 trainable=False,
                 name="precision",
             )

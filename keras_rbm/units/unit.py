@@ -11,6 +11,11 @@ import tensorflow as tf
 from keras_rbm.random import Draws
 
 
+def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
+    """`value` as a tensor; a Python float keeps all its digits, which `tf.cast` would round to float32."""
+    return tf.cast(np.asarray(value) if isinstance(value, (int, float, list)) else value, dtype)
+
+
 class Unit(keras.layers.Layer):
     """A group of stochastic units, which owns its bias and answers questions about itself.
 
@@ -84,8 +89,8 @@ class Unit(keras.layers.Layer):
         full = tf.cast(self.bias, inputs.dtype) + inputs
         if isinstance(beta, (int, float)) and beta == 1:
             return full
-        beta = tf.cast(beta, inputs.dtype)
-        return (1 - beta) * tf.cast(base_bias, inputs.dtype) + beta * full
+        beta = as_dtype(beta, inputs.dtype)
+        return (1 - beta) * as_dtype(base_bias, inputs.dtype) + beta * full
 
     def energy(self, x: tf.Tensor) -> tf.Tensor:
         """The group's own energy, `base(x) - bias . x`, `(batch,)`."""

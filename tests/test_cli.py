@@ -1,0 +1,417 @@
+"""The command line: what it writes, what it leaves alone, how it stops and goes on."""
+
+import json
+from pathlib import Path
+
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_rbm
+from keras_rbm.cli import main
+
+LAYERS = ["--layers", "8", "6"]
+TINY = [*LAYERS, *"--epochs 1 --wake-sleep-epochs 1 --fine-tune-epochs 1 --batch-size 200".split()]
+
+WRITTEN = {"dbn.keras", "classifier.keras", "saved_model", "figures", "logs", "card.md", "recipe.json", "progress.json"}
+
+
+def run(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def train(folder, *arguments) -> int:
+    return run("train", "--output", folder, *arguments)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run on the digits, done; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    assert train(folder, *TINY) == 0
+    return folder
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """A function that writes arrays to a file and returns its path."""
+
+    def write(**arrays) -> Path:
+        np.savez(tmp_path / "mine.npz", **arrays)
+        return tmp_path / "mine.npz"
+
+    return write
+
+
+X = (np.random.default_rng(0).random((60, 9)) > 0.5).astype("float32")
+
+
+# --- train
+
+
+def test_a_run_leaves_models_figures_logs_and_a_card(finished):
+    assert {path.name for path in finished.iterdir()} == WRITTEN
+    figures = {path.stem for path in (finished / "figures").iterdir()}
+    assert figures == {"filters", "reconstructions", "fantasies", "learning_curves", "fine_tuning_curves"}
+    for path in (finished / "figures").iterdir():
+        assert len(np.unique(matplotlib.image.imread(path))) > 2
+    assert list((finished / "logs").rglob("*tfevents*"))
+
+
+def test_the_models_of_a_run(finished):
+    dbn = keras.models.load_model(finished / "dbn.keras")
+    assert dbn.units == [8, 6]
+    data = keras_rbm.load("digits")
+    classifier = keras.models.load_model(finished / "classifier.keras")
+    assert classifier(data.x_test).shape == (360, 10)
+    assert all(type(layer).__module__.startswith("keras.") for layer in classifier.layers)
+    exported = tf.saved_model.load(str(finished / "saved_model"))
+    np.testing.assert_allclose(exported.encode(data.x_test), dbn.encode(data.x_test), rtol=1e-5, atol=1e-6)
+
+
+def test_the_card_has_data_recipe_seed_and_figures(finished):
+    card = (finished / "card.md").read_text()
+    for words in (
+        "digits DBN, 64-8-6",
+        "load_digits",
+        "CD-1",
+        "seed 0",
+        "reconstruction error of the DBN, test set",
+        "pseudo-log-likelihood of the first RBM",
+        "test accuracy, fine-tuned DBN",
+        "test accuracy, the same network from random weights",
+        "test accuracy, logistic regression on pixels",
+    ):
+        assert words in card
+    data, classifier = keras_rbm.load("digits"), keras.models.load_model(finished / "classifier.keras")
+    correct = classifier.predict(data.x_test, verbose=0).argmax(1) == data.y_test
+    assert f"| test accuracy, fine-tuned DBN | {100 * correct.mean():.2f} % ({np.sum(~correct)} errors in 360) |" in card
+
+
+def test_an_existing_folder_is_not_touched(finished, capsys):
+    before = contents(finished)
+    assert train(finished, *TINY) == 1
+    assert contents(finished) == before
+    error = capsys.readouterr().err
+    assert f"{finished} exists, and nothing in it was touched" in error
+    assert "--output" in error
+    assert "--resume" in error
+    assert "--overwrite" in error
+
+
+def test_an_existing_file_is_not_touched(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert train(tmp_path / "file", *TINY) == 1
+    assert "exists" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_overwriting_removes_only_what_a_run_wrote(npz, tmp_path):
+    folder, data = tmp_path / "run", npz(x_train=X)
+    (folder / "figures").mkdir(parents=True)
+    for name in ("notes.txt", "card.md", "figures/old.png"):
+        (folder / name).write_text("before")
+    assert train(folder, "--dataset", data, *TINY, "--overwrite") == 0
+    assert (folder / "notes.txt").read_text() == "before"
+    assert (folder / "card.md").read_text() != "before"
+    assert not (folder / "figures" / "old.png").exists()
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"x_train": 255 * X}, {"x": X}, {"x_train": X, "x_test": 255 * X}], ids=["pixels", "no x_train", "x_test"]
+)
+def test_bad_data_cost_no_models_of_the_run_before(arrays, npz, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("dbn.keras", "card.md"):
+        (folder / name).write_text("before")
+    before = contents(folder)
+    assert train(folder, "--dataset", npz(**arrays), *TINY, "--overwrite") == 1
+    assert contents(folder) == before
+
+
+def test_an_empty_folder_is_as_good_as_none(npz, tmp_path):
+    (tmp_path / "run").mkdir()
+    assert train(tmp_path / "run", "--dataset", npz(x_train=X), *TINY, "--wake-sleep-epochs", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "lacking"),
+    [
+        ({"x_train": X}, {"classifier.keras"}),
+        ({"x_train": X[:, :8], "y_train": np.arange(60) % 2}, set()),
+    ],
+    ids=["no labels", "no pictures"],
+)
+def test_the_users_own_data(arrays, lacking, npz, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert train(folder, "--dataset", npz(**arrays), *TINY) == 0
+    assert {path.name for path in folder.iterdir()} == WRITTEN - lacking
+    card = (folder / "card.md").read_text()
+    assert "mine DBN" in card
+    assert "reconstruction error of the DBN" in card
+    assert ("accuracy" in card) == ("y_train" in arrays)
+    assert (folder / "figures" / "filters.png").exists() == (arrays["x_train"].shape[1] == 9)
+    capsys.readouterr()
+    assert run("evaluate", folder) == 0
+    assert "reconstruction error" in capsys.readouterr().out
+
+
+BAD_RUNS = {
+    "unknown dataset": (["--dataset", "mnits"], "digits, mnist, fashion_mnist, kmnist"),
+    "missing file": (["--dataset", "not_there.npz"], "not_there.npz"),
+    "unknown sampler": (["--sampler", "gibbs"], "'cd', 'pcd'"),
+    "unknown word": (["--binarize", "round"], "sample, threshold, none"),
+    "layer of zero": (["--layers", "8", "0"], "`layers` must be a positive integer"),
+    "no epochs": (["--epochs", "0"], "`epochs` must be a positive integer"),
+    "negative epochs": (["--wake-sleep-epochs", "-1"], "`wake_sleep_epochs` must not be negative"),
+    "no batch": (["--batch-size", "0"], "`batch_size` must be a positive integer"),
+    "no steps": (["--gibbs-steps", "0"], "must be a positive integer"),
+    "no learning": (["--learning-rate", "0"], "`learning_rate` must be positive and finite"),
+    "NaN": (["--fine-tune-learning-rate", "nan"], "`fine_tune_learning_rate` must be positive and finite"),
+    "nothing to resume": (["--resume"], "holds no run of keras-rbm train"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_RUNS.values(), ids=BAD_RUNS)
+def test_bad_arguments_make_no_folder(arguments, message, tmp_path, capsys):
+    assert train(tmp_path / "run", *arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keras-rbm: ")
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": 255 * X}, "[0, 1]. Received: min=0, max=255"),
+        ({"x_train": X, "x_test": 255 * X[:5]}, "Divide pixels by 255"),
+        ({"x_train": np.where(np.arange(9) == 3, np.nan, X)}, "NaN"),
+        ({"x_train": X, "y_train": np.zeros(60)}, "class"),
+    ],
+    ids=["pixels", "test pixels", "NaN", "one class"],
+)
+@pytest.mark.parametrize("binarize", ["sample", "none"])
+def test_bad_data_make_no_folder(arrays, message, binarize, npz, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert train(folder, "--dataset", npz(**arrays), *TINY, "--binarize", binarize) == 1
+    assert message.lower() in capsys.readouterr().err.lower()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("layers", [["--layers"], ["--layers", "eight"], ["--layers", "8.5"]])
+def test_layers_that_are_no_numbers(layers, capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        run("train", *layers)
+    assert exit_status.value.code == 2
+    assert "--layers" in capsys.readouterr().err
+
+
+# --- stopping and going on
+
+
+@pytest.fixture
+def interrupted(npz, tmp_path, monkeypatch, capsys):
+    """A run stopped by Ctrl-C in the second epoch of wake-sleep, and what it said."""
+    folder = tmp_path / "run"
+    labels = np.arange(60) % 2
+    fit = keras_rbm.DBN.fit
+
+    class CtrlC(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def stopped(self, *args, callbacks, **kwargs):
+        return fit(self, *args, callbacks=[*callbacks, CtrlC()], **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_rbm.DBN, "fit", stopped)
+        arguments = ["--dataset", npz(x_train=X, y_train=labels), *TINY, "--wake-sleep-epochs", 3]
+        assert train(folder, *arguments) == 130
+    return folder, capsys.readouterr().out
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(interrupted):
+    folder, output = interrupted
+    assert "Interrupted in stage" in output
+    assert "Saved what is trained so far: dbn.keras" in output
+    assert f"keras-rbm train --resume --output {folder}" in output
+    dbn = keras.models.load_model(folder / "dbn.keras")
+    assert dbn.units == [8, 6]
+    assert np.abs(dbn.rbms[0].w_rec).max() > 0
+    assert not (folder / "card.md").exists()
+
+
+def test_resuming_goes_on_where_it_stopped(interrupted, monkeypatch):
+    """Finished stages are not repeated, the interrupted one goes on at its second epoch."""
+    folder, _ = interrupted
+    done = json.loads((folder / "progress.json").read_text())
+    assert len(done) == 2
+    epochs = {}
+    for cls in (keras_rbm.RBM, keras_rbm.DBN, keras.Sequential):
+        fit = cls.fit
+
+        def watched(self, *args, fit=fit, **kwargs):
+            history = fit(self, *args, **kwargs)
+            epochs.setdefault(type(self).__name__, []).append(history.epoch)
+            return history
+
+        monkeypatch.setattr(cls, "fit", watched)
+    assert train(folder, "--resume") == 0
+    assert epochs == {"DBN": [[1, 2]], "Sequential": [[0], [0]]}
+    assert {path.name for path in folder.iterdir()} == WRITTEN
+    assert json.loads((folder / "progress.json").read_text())[:2] == done
+    history = next(folder.glob("logs/*wake*/history.csv")).read_text().splitlines()
+    assert [line.split(",")[0] for line in history] == ["epoch", "0", "1", "2"]
+
+
+def test_resuming_with_another_option_is_refused(interrupted, capsys):
+    folder, _ = interrupted
+    before = contents(folder)
+    assert train(folder, "--resume", "--epochs", 2) == 1
+    error = capsys.readouterr().err
+    assert "epochs" in error
+    assert "run's own recipe" in error
+    assert contents(folder) == before
+
+
+def test_resuming_with_the_same_options_is_accepted(interrupted):
+    folder, _ = interrupted
+    assert train(folder, "--resume", *TINY, "--wake-sleep-epochs", 3) == 0
+
+
+def test_resuming_a_finished_run_keeps_its_models(npz, tmp_path):
+    folder = tmp_path / "run"
+    assert train(folder, "--dataset", npz(x_train=X, y_train=np.arange(60) % 2), *TINY) == 0
+    before = contents(folder)
+    assert train(folder, "--resume") == 0
+    after = contents(folder)
+    assert after["progress.json"] == before["progress.json"]
+    assert set(after) == set(before)
+
+
+def test_ctrl_c_before_anything_is_trained(npz, tmp_path, monkeypatch, capsys):
+    def stopped(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras_rbm.DBN, "adapt", stopped)
+    assert train(tmp_path / "run", "--dataset", npz(x_train=X), *TINY) == 130
+    assert "nothing yet" in capsys.readouterr().out
+
+
+# --- evaluate, sample, export
+
+
+def test_evaluate_measures_as_the_card_does(finished, capsys):
+    capsys.readouterr()
+    assert run("evaluate", finished) == 0
+    card = (finished / "card.md").read_text()
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
+    assert any(line.startswith("test accuracy, fine-tuned DBN: ") for line in lines)
+    for line in lines:
+        name, value = line.split(": ")
+        assert f"| {name} | {value} |" in card
+
+
+@pytest.mark.parametrize("number", [1, 5, 16])
+def test_sample_draws_a_picture(number, finished, tmp_path, capsys):
+    path = tmp_path / "new" / "fantasies.png"
+    assert run("sample", finished, "--num", number, "--steps", 2, "--output", path, "--seed", 0) == 0
+    assert str(path) in capsys.readouterr().out
+    assert len(np.unique(matplotlib.image.imread(path))) > 2
+
+
+def test_samples_with_a_seed_can_be_repeated(finished, tmp_path):
+    def pixels(name, *seed):
+        assert run("sample", finished, "--num", 9, "--steps", 3, "--output", tmp_path / name, *seed) == 0
+        return matplotlib.image.imread(tmp_path / name)
+
+    first = pixels("a.png", "--seed", 1)
+    np.testing.assert_array_equal(first, pixels("b.png", "--seed", 1))
+    assert not np.array_equal(first, pixels("c.png", "--seed", 2))
+
+
+def test_an_existing_picture_is_not_touched(finished, tmp_path, capsys):
+    path = tmp_path / "fantasies.png"
+    path.write_text("mine")
+    arguments = ["sample", finished, "--num", 2, "--steps", 1, "--output", path]
+    assert run(*arguments) == 1
+    assert path.read_text() == "mine"
+    assert "was not touched" in capsys.readouterr().err
+    assert run(*arguments, "--overwrite") == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--num", 0], "positive integer"),
+        (["--steps", -1], "positive integer"),
+        (["--output", "fantasies.nonsense"], "nonsense"),
+    ],
+)
+def test_bad_samples(arguments, message, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", finished, "--steps", 1, *arguments) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_are_no_pictures_are_not_drawn(npz, tmp_path, capsys):
+    folder = tmp_path / "run"
+    short = ["--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
+    assert train(folder, "--dataset", npz(x_train=X[:, :8]), *TINY, *short) == 0
+    assert run("sample", folder, "--output", tmp_path / "fantasies.png") == 1
+    assert "Only pictures can be drawn" in capsys.readouterr().err
+
+
+def test_export_writes_elsewhere_and_touches_nothing(finished, tmp_path, capsys):
+    before = contents(finished)
+    assert run("export", finished) == 1
+    assert "was not touched" in capsys.readouterr().err
+    assert run("export", finished, "--output", tmp_path / "model") == 0
+    assert contents(finished) == before
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    assert model.sample(tf.constant(3), tf.constant(2)).shape == (3, 64)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample", "export"])
+@pytest.mark.parametrize("exists", [False, True], ids=["missing", "empty"])
+def test_folders_without_a_run(command, exists, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "nothing"
+    if exists:
+        folder.mkdir()
+    assert run(command, folder) == 1
+    assert "holds no run of keras-rbm train" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path != folder] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in ("train", "evaluate", "sample", "export"))])
+def test_help(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        main(arguments)
+    assert exit_status.value.code == 0
+    assert "usage: keras-rbm" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        main(["--version"])
+    assert exit_status.value.code == 0
+    assert capsys.readouterr().out.strip() == keras_rbm.__version__
+
+
+def test_no_command(capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        main([])
+    assert exit_status.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err

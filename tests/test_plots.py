@@ -1,0 +1,142 @@
+"""Figures: where each pixel goes, how many panels there are, what is written beside them."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from keras_rbm import plots
+
+SHAPE = (2, 3)
+IMAGES = np.arange(1.0, 31.0).reshape(5, 6) / 30
+
+
+def test_tile_puts_pictures_row_after_row():
+    gap = np.nan
+    expected = [
+        [1, 2, 3, gap, 7, 8, 9],
+        [4, 5, 6, gap, 10, 11, 12],
+        [gap] * 7,
+        [13, 14, 15, gap, 19, 20, 21],
+        [16, 17, 18, gap, 22, 23, 24],
+        [gap] * 7,
+        [25, 26, 27, gap, gap, gap, gap],
+        [28, 29, 30, gap, gap, gap, gap],
+    ]
+    np.testing.assert_array_equal(plots.tile(30 * IMAGES, 2, SHAPE), expected)
+
+
+@pytest.mark.parametrize(("gap", "shape"), [(0, (4, 9)), (1, (5, 11)), (3, (7, 15))])
+def test_tile_sizes(gap, shape):
+    """5 pictures of 2x3 in 3 columns: 2 rows and 3 columns with gaps between them only."""
+    sheet = plots.tile(IMAGES, 3, SHAPE, gap)
+    assert sheet.shape == shape
+    assert np.isfinite(sheet).sum() == IMAGES.size
+
+
+@pytest.mark.parametrize(
+    "images", [IMAGES[0], IMAGES.reshape(5, 2, 3), IMAGES[:, :5]], ids=["one row", "pictures", "another width"]
+)
+def test_pictures_of_another_shape(images):
+    with pytest.raises(ValueError, match=r"\(number, 6\) for image_shape=\(2, 3\). Received: shape="):
+        plots.tile(images, 2, SHAPE)
+
+
+def drawn(figure) -> np.ndarray:
+    """The one picture of a figure, NaN where there is paper."""
+    (axes,) = figure.axes
+    (image,) = axes.images
+    return np.ma.filled(image.get_array(), np.nan)
+
+
+def labels(figure) -> list[str]:
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def test_filters_show_the_strongest_first_each_on_its_own_scale():
+    weights = np.array([[1.0, -8.0, 0.0], [2.0, 4.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1, 0, 0], [0, 0, 0]])
+    figure = plots.filters(weights, SHAPE, num=2, title="weights")
+    strong, weak = [-1, 0.5, 0.25, 0, 0, 0], [0.5, 1, 0, 0, 0.5, 0]
+    np.testing.assert_allclose(drawn(figure), plots.tile([strong, weak], 2, SHAPE))
+    assert figure.axes[0].images[0].get_clim() == (-1, 1)
+    assert figure.axes[0].get_title() == "weights"
+
+
+def test_filters_that_are_zero_are_drawn():
+    assert np.nanmax(np.abs(drawn(plots.filters(np.zeros((6, 4)), SHAPE)))) == 0
+
+
+@pytest.mark.parametrize(("num", "grid"), [(1, (1, 1)), (4, (2, 2)), (7, (3, 3)), (10, (3, 4)), (100, (4, 5))])
+def test_filter_grids_are_nearly_square(num, grid):
+    weights = np.random.default_rng(0).normal(size=(6, 17))
+    rows, columns = grid
+    assert drawn(plots.filters(weights, SHAPE, num)).shape == (3 * rows - 1, 4 * columns - 1)
+
+
+@pytest.mark.parametrize(("number", "num_rows"), [(1, 2), (4, 2), (5, 4), (8, 4), (9, 6)])
+def test_reconstructions_stand_under_their_originals(number, num_rows):
+    originals = np.random.default_rng(0).random((number, 6))
+    figure = plots.reconstructions(originals, 1 - originals, SHAPE, per_row=4)
+    sheet = drawn(figure)
+    assert sheet.shape == (3 * num_rows - 1, 4 * 4 - 1)
+    for i in range(number):
+        top, left = 6 * (i // 4), 4 * (i % 4)
+        np.testing.assert_allclose(sheet[top : top + 2, left : left + 3].ravel(), originals[i])
+        np.testing.assert_allclose(sheet[top + 3 : top + 5, left : left + 3].ravel(), 1 - originals[i])
+    assert np.isfinite(sheet).sum() == 2 * originals.size
+    assert labels(figure) == ["original", "reconstruction"] * (num_rows // 2)
+
+
+def test_fantasies_have_a_column_a_chain_and_time_going_down():
+    rows = np.random.default_rng(0).random((3, 5, 6))
+    figure = plots.fantasies(rows, SHAPE, labels=["0", "200", "400"])
+    sheet = drawn(figure)
+    assert sheet.shape == (3 * 3 - 1, 5 * 4 - 1)
+    np.testing.assert_allclose(sheet[3:5, 16:19].ravel(), rows[1, 4])
+    assert labels(figure) == ["0", "200", "400"]
+
+
+def test_learning_curves_have_a_panel_a_metric_and_a_line_a_training():
+    histories = {
+        "first": {"loss": [3.0, 2.0, 1.0], "val_loss": [3.5, 2.5, 1.5], "accuracy": [0.5, 0.6, 0.7]},
+        "second": {"loss": [2.0, 1.0]},
+    }
+    figure = plots.learning_curves(histories, ["loss", "accuracy", "not there"])
+    assert [axes.get_ylabel() for axes in figure.axes] == ["free-energy difference (nats a case)", "accuracy"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch"]
+    lines = figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["first", "first (validation)", "second"]
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
+    np.testing.assert_array_equal(lines[1].get_xydata(), [[1, 3.5], [2, 2.5], [3, 1.5]])
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "first",
+        "first (validation)",
+        "second",
+    ]
+
+
+FIGURES = {
+    "filters": lambda: plots.filters(IMAGES.T, SHAPE, title="some"),
+    "reconstructions": lambda: plots.reconstructions(IMAGES, IMAGES, SHAPE),
+    "fantasies": lambda: plots.fantasies(IMAGES[None], SHAPE),
+    "learning_curves": lambda: plots.learning_curves({"one": {"loss": [1.0, 2.0]}}, ["loss"]),
+}
+
+
+@pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES)
+def test_figures_are_pictures(make, tmp_path):
+    """On disk and as arrays, with ink on paper."""
+    figure = make()
+    figure.savefig(tmp_path / "figure.png")
+    saved = matplotlib.image.imread(tmp_path / "figure.png")
+    pixels = plots.to_array(figure, dpi=100)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (*(int(size) for size in np.floor(figure.get_size_inches()[::-1] * 100)), 3)
+    for picture in (saved[..., :3], pixels / 255):
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3
+        assert np.mean(picture == 1) > 0.1
+
+
+def test_the_cells_of_a_figure_are_as_wide_as_their_pixels():
+    """Pixels are drawn square: the picture's aspect is that of the sheet."""
+    assert plots.fantasies(np.zeros((4, 30, 6)), SHAPE).axes[0].get_aspect() in ("equal", 1.0)
