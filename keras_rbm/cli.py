@@ -39,6 +39,8 @@ def train(options: argparse.Namespace) -> int:
     started = time.monotonic()
     try:
         run.train()
+        print("\nFigures, SavedModel, logistic regression ...")
+        measured = report.write(run)
     except KeyboardInterrupt:
         saved = run.save()
         print(
@@ -46,8 +48,6 @@ def train(options: argparse.Namespace) -> int:
             f"in {folder}.\nGo on with:  keras-rbm train --resume --output {folder}"
         )
         return 130
-    print("\nFigures, SavedModel, logistic regression ...")
-    measured = report.write(run, time.monotonic() - started)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     _summary(run, measured, time.monotonic() - started)
     return 0
@@ -59,6 +59,8 @@ def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, Re
     folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
     if options.resume:
         recipe = Recipe.load(folder / "recipe.json")
+        if (folder / "card.md").exists():
+            raise ValueError(f"The run in {folder} is finished. Start anew with --overwrite.")
         changed = {name: value for name, value in given.items() if getattr(recipe, name) != value}
         if changed:
             raise ValueError(

@@ -16,7 +16,6 @@ _LABELS = {
     "pseudo_log_likelihood": "pseudo-log-likelihood (nats a case)",
     "wake_loss": "wake loss (nats a case)",
     "sleep_loss": "sleep loss (nats a case)",
-    "accuracy": "accuracy",
 }
 
 
@@ -105,13 +104,16 @@ def fantasies(
 
 
 def learning_curves(
-    histories: Mapping[str, Mapping[str, Sequence[float]]], metrics: Sequence[str]
+    histories: Mapping[str, Mapping[str, Sequence[float]]],
+    metrics: Sequence[str],
+    labels: Mapping[str, str] = _LABELS,
 ) -> matplotlib.figure.Figure:
     """A panel a metric, a line a training, dashed where it is on validation data.
 
     Args:
         histories: for each training, `History.history`.
         metrics: which to draw.
+        labels: what to write at a metric's axis, with its unit; those of the machines by default.
     """
     metrics = [m for m in metrics if any(m in history for history in histories.values())]
     figure = matplotlib.figure.Figure(figsize=(4.2 * len(metrics), 3.2), layout="constrained", dpi=200)
@@ -123,7 +125,7 @@ def learning_curves(
                     label = name + (" (validation)" if style == "--" else "")
                     axes.plot(epochs, history[key], style, color=f"C{number}", label=label, linewidth=1.2)
         axes.set_xlabel("epoch", fontsize=8)
-        axes.set_ylabel(_LABELS.get(metric, metric.replace("_", " ")), fontsize=8)
+        axes.set_ylabel(labels.get(metric, metric.replace("_", " ")), fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7)

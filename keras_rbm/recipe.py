@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -232,14 +233,24 @@ class Run:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[bool]:
-        """Says whether the stage is still to be done; notes it as done, with the DBN saved, when it is."""
-        self.stage = name
-        path = self.folder / "progress.json"
-        done = json.loads(path.read_text()) if path.exists() else []
-        yield name not in done
-        if name not in done:
+        """Says whether the stage is still to be done; notes it as done, with the models saved, when it is."""
+        self.stage, started = name, time.monotonic()
+        todo = name not in self.progress
+        yield todo
+        if todo:
             self.save()
-            _write(path, json.dumps([*done, name]))
+            _write(self.folder / "progress.json", json.dumps({**self.progress, name: time.monotonic() - started}))
+
+    @property
+    def progress(self) -> dict[str, float]:
+        """The stages that are done, and the seconds that each took in its last go."""
+        path = self.folder / "progress.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def seconds(self) -> float:
+        """What training took so far."""
+        return sum(self.progress.values())
 
     def _callbacks(self, pictures: bool = False) -> list[keras.callbacks.Callback]:
         logs = self.folder / "logs" / self.stage

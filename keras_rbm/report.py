@@ -58,7 +58,9 @@ def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
         metrics = ["reconstruction_error", "pseudo_log_likelihood"]
         made["learning_curves"] = plots.learning_curves(machines, metrics)
     if nets:
-        made["fine_tuning_curves"] = plots.learning_curves(nets, ["loss", "accuracy"])
+        made["fine_tuning_curves"] = plots.learning_curves(
+            nets, ["loss", "accuracy"], {"loss": "cross-entropy of the classes (nats a case)"}
+        )
     shape = run.data.image_shape
     if shape:
         states = run.states(run.data.x_test)[:40]
@@ -74,7 +76,7 @@ def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
     return made
 
 
-def card(run: Run, measured: dict[str, str], seconds: float) -> str:
+def card(run: Run, measured: dict[str, str]) -> str:
     """The model card, in Markdown."""
     recipe, data = run.recipe, run.data
     sizes = "-".join(str(n) for n in (data.x_train.shape[1], *recipe.layers))
@@ -102,13 +104,18 @@ def card(run: Run, measured: dict[str, str], seconds: float) -> str:
             f"- Fine-tuning: {recipe.fine_tune_epochs} epochs, SGD with momentum 0.9, learning rate "
             f"{recipe.fine_tune_learning_rate:g} falling linearly to 0; the same for random weights."
         )
-    lines += [f"- Batches of {recipe.batch_size}, seed {recipe.seed}. Took {seconds:.0f} s.", "", "## Measured", ""]
+    lines += [
+        f"- Batches of {recipe.batch_size}, seed {recipe.seed}. Training took {run.seconds:.0f} s.",
+        "",
+        "## Measured",
+        "",
+    ]
     lines += ["| what | figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in measured.items()), ""]
     lines += ["Pseudo-likelihood and reconstruction error are monitors, not likelihoods.", ""]
     return "\n".join(lines)
 
 
-def write(run: Run, seconds: float) -> dict[str, str]:
+def write(run: Run) -> dict[str, str]:
     """Writes figures, SavedModel and card of a finished run; returns what was measured."""
     folder = Path(run.folder) / "figures"
     folder.mkdir(exist_ok=True)
@@ -116,5 +123,5 @@ def write(run: Run, seconds: float) -> dict[str, str]:
         figure.savefig(folder / f"{name}.png")
     run.dbn.export(run.folder / "saved_model")
     measured = {**measure(run), **logistic_regression(run)}
-    (run.folder / "card.md").write_text(card(run, measured, seconds))
+    (run.folder / "card.md").write_text(card(run, measured))
     return measured
