@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from keras_rbm import datasets, plots, report
-from keras_rbm.recipe import WRITTEN, Recipe, Run
+from keras_rbm.recipe import Recipe
+from keras_rbm.run import WRITTEN, Run
 from keras_rbm.version import __version__
 
 

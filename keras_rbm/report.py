@@ -8,7 +8,7 @@ import matplotlib.figure
 import numpy as np
 
 from keras_rbm import plots
-from keras_rbm.recipe import Run
+from keras_rbm.run import Run
 from keras_rbm.version import __version__
 
 

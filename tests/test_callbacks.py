@@ -1,5 +1,7 @@
 """What is watched while a machine trains, read back from TensorBoard's files."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -144,7 +146,7 @@ def test_fantasy_particles_go_on(tmp_path):
 
     fitted(Pictures(tmp_path, X[:3], SHAPE, num_steps=2), machine=Watched(4, seed=0), epochs=3)
     assert [num_steps for _, num_steps, _ in calls] == [2, 2, 2]
-    for (_, _, after), (before, _, _) in zip(calls, calls[1:], strict=False):
+    for (_, _, after), (before, _, _) in pairwise(calls):
         np.testing.assert_array_equal(before, after)
 
 

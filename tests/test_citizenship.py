@@ -125,7 +125,7 @@ def test_shapes_and_dtypes_are_known_beforehand(machine):
 
 
 def test_images_as_symbolic_inputs_are_refused_with_the_way_out():
-    with pytest.raises(ValueError, match="keras.layers.Flatten"):
+    with pytest.raises(ValueError, match=r"keras\.layers\.Flatten"):
         RBM(3)(keras.Input((2, 3)))
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_samples_are_new_each_epoch_and_have_the_grey_levels_as_means():
     """A mean of n binary samples has the standard error sqrt(p (1 - p) / n)."""
     drawn = epochs(datasets.batches(np.tile(X, (50, 1)), batch_size=400, seed=0, shuffle=False), 8)
     assert set(np.unique(drawn)) == {0.0, 1.0}
-    for first, second in zip(drawn, drawn[1:], strict=False):
+    for first, second in pairwise(drawn):
         assert not np.array_equal(first, second)
     num = 50 * 8
     error = np.abs(np.reshape(drawn, (num, *X.shape)).mean(0) - X)
@@ -263,7 +264,7 @@ def test_objects_are_named_in_the_message(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="not_there.npz"):
+    with pytest.raises(FileNotFoundError, match=r"not_there\.npz"):
         load(tmp_path / "not_there.npz")
 
 

@@ -107,5 +107,5 @@ def test_an_unbuilt_machine_is_not_exported(make, tmp_path):
 
 
 def test_other_formats_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="`format` must be 'tf_saved_model'. Received: format='onnx'"):
+    with pytest.raises(ValueError, match=r"`format` must be 'tf_saved_model'\. Received: format='onnx'"):
         made("rbm").export(tmp_path / "model", format="onnx")

@@ -13,7 +13,8 @@ from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
-from keras_rbm.models.machine import Lesson, Machine, weighted_mean
+from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.machine import Machine
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 

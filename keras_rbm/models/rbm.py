@@ -13,7 +13,8 @@ from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 from keras_rbm.models.data import shape_error
-from keras_rbm.models.machine import Lesson, Machine, as_count, weighted_mean
+from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.machine import Machine, as_count
 from keras_rbm.random import RandomStream
 from keras_rbm.units.unit import as_dtype
 

@@ -1,0 +1,293 @@
+"""How every machine learns: checked data, guarded updates, defaults that are fast."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm.models import data as checks
+from keras_rbm.units import Unit
+
+#: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
+_MOST_STEPS = 32
+
+
+class Lesson(NamedTuple):
+    """What one batch teaches: values to log (a case each), gradients by variable, and what to keep of the step."""
+
+    values: dict[str, tf.Tensor]
+    gradients: list[tuple[keras.Variable, tf.Tensor]]
+    keep: Callable[[], None]
+
+
+def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Mean over the batch, `(batch,)` to a scalar or `(batch, n)` to `(n,)`; all weights `(batch,)` 0 give 0."""
+    share = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
+    return tf.tensordot(share, x, 1)
+
+
+class Learner(keras.Model):
+    """A `keras.Model` whose training step asks a subclass what a batch teaches, and takes only sound lessons.
+
+    A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights)`.
+    """
+
+    built: bool
+    steps_per_execution: int
+    train_function: Any
+    test_function: Any
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self._trackers: dict[str, keras.metrics.Mean] = {}
+
+    # --- what a subclass answers
+
+    @property
+    @abstractmethod
+    def visible(self) -> Unit:
+        """The visible units."""
+
+    @abstractmethod
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
+        """What a batch `(batch, visible)` with case weights `(batch,)` teaches at the present parameters."""
+
+    # --- states
+
+    @property
+    def state_dtype(self) -> str:
+        """The dtype of states, fields and energies: float32 under every policy but float64."""
+        return "float64" if self.variable_dtype == "float64" else "float32"
+
+    def as_states(self, x: Any, width: int | None = None) -> tf.Tensor:
+        """`x` as states `(batch, width)`; without a width, as visible states of a machine that is built if need be.
+
+        Raises:
+            ValueError: if the shape is another.
+        """
+        x = tf.cast(tf.convert_to_tensor(x), self.state_dtype)
+        if x.shape.rank is not None:
+            known = width or (self.visible.width if self.built else None)
+            if error := checks.shape_error(x.shape, known):
+                raise error
+        if not self.built:
+            if width:
+                raise ValueError("A machine must be built before it goes down. Fit it, adapt it or call it on data.")
+            self.build(tuple(x.shape))
+        return x
+
+    # --- compile and fit
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        *,
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+    ) -> None:
+        """Says how to train.
+
+        Args:
+            optimizer: any Keras optimizer, by name, config or object, with any schedule.
+            steps_per_execution: training steps between two returns to Python (progress bar, batch callbacks);
+                `"auto"` is a divisor of the epoch's steps up to 32, or 1 when run eagerly.
+            jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, under a distribution
+                strategy, or where Keras says that XLA is not supported.
+            run_eagerly: for debugging.
+        """
+        self._compile_arguments = {
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "run_eagerly": run_eagerly,
+        }
+        if jit_compile == "auto":
+            jit_compile = not run_eagerly and not tf.distribute.has_strategy()
+        super().compile(
+            optimizer=optimizer,
+            steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            auto_scale_loss=False,  # energies and their gradients are float32 already
+        )
+        # Code, then `extremes` of the batch at fault. Not a Keras variable: it is no part of what is saved.
+        self._fault = tf.Variable(tf.zeros(4), trainable=False)
+
+    def get_compile_config(self) -> dict:
+        if not self.compiled:
+            return {}
+        return {"optimizer": keras.optimizers.serialize(self.optimizer), **self._compile_arguments}
+
+    def compile_from_config(self, config: dict) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        *args: Any,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """As `keras.Model.fit`. `y` is not looked at; `sample_weight` counts without it.
+
+        Raises:
+            ValueError: if data are empty, of the wrong shape or outside the units' domain: before the first step for
+                arrays and for the first batch of a dataset, at the step that meets it otherwise (the parameters are
+                then those of the step before).
+            FloatingPointError: if gradients are not finite any more (the update is skipped).
+        """
+        self._assert_compile_called("fit")
+        x, y, sample_weight = self._checked(x, y, sample_weight)
+        if validation_data is not None:
+            unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
+            validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
+        if self.built and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)  # so that BackupAndRestore finds where its state goes
+        self._settle_steps_per_execution(x, batch_size or 32)
+        self._fault.assign(tf.zeros(4))
+        return super().fit(
+            x, y, batch_size, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
+        )
+
+    def _settle_steps_per_execution(self, x: Any, batch_size: int) -> None:
+        """`"auto"`: as many steps as divide the epoch, so that the progress bar ends where the data do."""
+        if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
+            return
+        if isinstance(x, tf.data.Dataset):
+            num_steps = int(x.cardinality())
+        else:
+            num_steps = -(-len(x) // batch_size) if checks.is_array(x) else -1
+        steps = max(n for n in range(1, _MOST_STEPS + 1) if num_steps % n == 0) if num_steps > 0 else 1
+        if steps != self.steps_per_execution:
+            self.steps_per_execution = steps
+            self.train_function = self.test_function = None
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""
+        self._assert_compile_called("evaluate")
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y, sample_weight = self._checked(x, y, sample_weight)
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it."""
+        width = self.visible.width if self.built else None
+        if checks.is_array(x):
+            x = checks.checked_array(x, self.visible, width, self.state_dtype)
+            if sample_weight is not None:
+                sample_weight = checks.checked_weights(sample_weight, len(x))
+                y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
+            shape = x.shape
+        elif isinstance(x, tf.data.Dataset):
+            batch = checks.first_batch(x)
+            shape = checks.checked_array(batch, self.visible, width, self.state_dtype).shape
+        else:
+            return x, y, sample_weight
+        if not self.built:
+            self.build((None, shape[1]))
+        return x, y, sample_weight
+
+    # --- steps
+
+    def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        v, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        v = self.as_states(v)
+        return v, tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        v, weights = self._unpack(data)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        lesson = self.lesson(v, weights)
+        gradients = self._with_penalties(lesson.gradients)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+        sound = self._note_faults(v, finite)
+
+        def update() -> tf.Tensor:
+            self.optimizer.apply(gradients, self.trainable_variables)
+            lesson.keep()
+            return sound
+
+        if tf.distribute.has_strategy():  # replicas cannot meet inside a branch
+            update()
+        else:
+            tf.cond(sound, update, lambda: sound)
+        return self._track(lesson, weights)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        v, weights = self._unpack(data)
+        self._note_faults(v, tf.constant(True))
+        return self._track(self.lesson(v, weights), weights)
+
+    def _with_penalties(self, gradients: list[tuple[keras.Variable, tf.Tensor]]) -> list[tf.Tensor]:
+        """Gradients in the order of `trainable_variables`, those of regularizers added: they are never centred."""
+        by_id = {id(variable): gradient for variable, gradient in gradients}
+        variables = self.trainable_variables
+        found = [by_id.get(id(variable), tf.zeros_like(variable)) for variable in variables]
+        with tf.GradientTape() as tape:
+            losses = self.losses
+            penalty = tf.add_n([tf.cast(loss, self.state_dtype) for loss in losses]) if losses else None
+        if penalty is None:
+            return found
+        extra = tape.gradient(penalty, [v.value for v in variables], unconnected_gradients="zero")
+        return [a + tf.cast(b, a.dtype) for a, b in zip(found, extra, strict=True)]
+
+    def _note_faults(self, v: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+        """Whether this step and all before it were sound; the first fault stays on record."""
+        in_domain = self.visible.in_domain(v)
+        code = tf.where(in_domain, tf.where(finite, 0.0, 2.0), 1.0)
+        fault = tf.concat([[code], tf.cast(checks.extremes(v), tf.float32)], 0)
+        fault = tf.where(self._fault[0] > 0, self._fault, fault)
+        self._fault.assign(fault)
+        return tf.equal(fault[0], 0)
+
+    def _raise_fault(self) -> None:
+        code, low, high, has_nan = self._fault.numpy()
+        if code == 0:
+            return
+        self._fault.assign(tf.zeros(4))
+        if code == 1:
+            raise checks.domain_error(self.visible, low, high, bool(has_nan))
+        raise FloatingPointError(
+            "Training diverged: gradients are not finite. The parameters are those before that update. Lower the "
+            f"learning rate (now {float(self.optimizer.learning_rate):g}), clip gradients (clipnorm=...), or, for "
+            "Gaussian units, standardise the data."
+        )
+
+    def _track(self, lesson: Lesson, weights: tf.Tensor) -> dict[str, tf.Tensor]:
+        trackers = {"loss": self._loss_tracker, **self._trackers}
+        for name, tracker in trackers.items():
+            tracker.update_state(lesson.values[name], sample_weight=weights)
+        return {name: tracker.result() for name, tracker in trackers.items()}
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = self._raising(self.train_function)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = self._raising(self.test_function)
+        return self.test_function
+
+    def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(iterator: Any) -> Any:
+            logs = function(iterator)
+            self._raise_fault()
+            return logs
+
+        return run

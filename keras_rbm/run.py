@@ -1,0 +1,219 @@
+"""The main job: from grey levels to a deployed classifier, in stages that a killed run takes up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm import datasets
+from keras_rbm.callbacks import Pictures
+from keras_rbm.models import DBN
+from keras_rbm.recipe import Recipe
+
+#: What a run writes, and the only names that overwriting removes.
+WRITTEN = (
+    "dbn.keras",
+    "classifier.keras",
+    "saved_model",
+    "figures",
+    "logs",
+    "card.md",
+    "recipe.json",
+    "progress.json",
+    "checkpoints",
+)
+
+
+class Run:
+    """A recipe at work in a folder.
+
+    Args:
+        recipe: what to do.
+        folder: where to write.
+        verbose: as in `keras.Model.fit`.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, verbose: Any = "auto") -> None:
+        self.recipe, self.folder, self.verbose = recipe, folder, verbose
+        self.data = datasets.load(recipe.dataset)
+        order = np.random.default_rng(recipe.seed).permutation(len(self.data.x_train))
+        self.validation_rows, self.training_rows = np.split(order, [max(1, len(order) // 10)])
+        self.dbn = DBN(recipe.layers, sampler=recipe.make_sampler(), seed=recipe.seed)
+        self.classifier: keras.Model | None = None
+        self.rival: keras.Model | None = None
+        self.stage = "preparing"
+
+    # --- data
+
+    def batches(self, labels: bool = False) -> tf.data.Dataset:
+        """The training part, in a new order and newly binarised each epoch."""
+        x, y, recipe = self.data.x_train[self.training_rows], None, self.recipe
+        if labels and self.data.y_train is not None:
+            y = self.data.y_train[self.training_rows]
+        return datasets.batches(x, y, recipe.batch_size, recipe.binarize, recipe.seed)
+
+    def states(self, x: np.ndarray) -> np.ndarray:
+        """Grey levels binarised once, by the recipe's way and seed."""
+        once = datasets.batches(x, None, len(x), self.recipe.binarize, self.recipe.seed, shuffle=False)
+        return next(iter(once)).numpy()
+
+    @property
+    def validation(self) -> np.ndarray:
+        """A tenth of the training set, set apart by the seed, binarised once."""
+        return self.states(self.data.x_train[self.validation_rows])
+
+    # --- stages
+
+    def train(self) -> None:
+        """All stages that are not done yet; whatever stops it, what was trained so far is saved."""
+        if self.recipe.binarize != "none":
+            datasets.batches(self.data.x_test, binarize=self.recipe.binarize)  # refuses bad data before any writing
+        x_train = self.data.x_train[self.training_rows]
+        self.dbn.adapt(x_train)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.recipe.save(self.folder / "recipe.json")
+        if (self.folder / "dbn.keras").exists():
+            self.dbn = keras.models.load_model(self.folder / "dbn.keras", compile=False)
+        dbn = self.dbn
+        steps = -(-len(x_train) // self.recipe.batch_size)
+        for layer in range(len(self.recipe.layers)):
+            with self._stage(f"pretraining-{layer + 1}") as todo:
+                if todo:
+                    dbn.pretrain_layer(
+                        layer,
+                        self.batches(),
+                        epochs=self.recipe.epochs,
+                        optimizer=keras.optimizers.SGD(
+                            _falling(self.recipe.learning_rate, steps * self.recipe.epochs), momentum=0.5
+                        ),
+                        sampler=self.recipe.make_sampler(),
+                        validation_data=self.validation,
+                        batch_size=self.recipe.batch_size,
+                        callbacks=self._callbacks(pictures=layer == 0),
+                        verbose=self.verbose,
+                    )
+        if self.recipe.wake_sleep_epochs:
+            with self._stage("wake-sleep") as todo:
+                if todo:
+                    self._say("Wake-sleep, the whole stack")
+                    epochs = self.recipe.wake_sleep_epochs
+                    schedule = _falling(self.recipe.wake_sleep_learning_rate, steps * epochs)
+                    dbn.compile(keras.optimizers.SGD(schedule))
+                    dbn.fit(
+                        self.batches(),
+                        epochs=epochs,
+                        validation_data=self.validation,
+                        validation_batch_size=self.recipe.batch_size,
+                        callbacks=self._callbacks(pictures=True),
+                        verbose=self.verbose,
+                    )
+        if self.data.y_train is not None and self.recipe.fine_tune_epochs:
+            self.classifier = dbn.classifier(self.data.num_classes)
+            fresh = keras.models.clone_model(self.classifier)
+            self.classifier = self._fine_tune(self.classifier, "fine-tuning", "Fine-tuning, from the stack")
+            self.rival = self._fine_tune(fresh, "from-random-weights", "The same network, from random weights")
+
+    def _fine_tune(self, net: keras.Model, stage: str, title: str) -> keras.Model:
+        rows, labels = self.validation_rows, np.asarray(self.data.y_train)
+        path = self.folder / ("classifier.keras" if net is self.classifier else f"checkpoints/{stage}.keras")
+        with self._stage(stage) as todo:
+            if not todo:
+                return keras.models.load_model(path)
+            self._say(title)
+            keras.utils.set_random_seed(self.recipe.seed)
+            train, epochs = self.batches(labels=True), self.recipe.fine_tune_epochs
+            schedule = _falling(self.recipe.fine_tune_learning_rate, len(train) * epochs)
+            optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
+            optimizer.build(net.trainable_variables)  # so that BackupAndRestore finds where its state goes
+            net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+            net.fit(
+                train,
+                epochs=epochs,
+                validation_data=(self.data.x_train[rows], labels[rows]),
+                callbacks=self._callbacks(),
+                verbose=self.verbose,
+                shuffle=False,
+            )
+            net.save(path)
+        return net
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[bool]:
+        """Says whether the stage is still to be done; notes it as done, with the models saved, when it is."""
+        self.stage, started = name, time.monotonic()
+        todo = name not in self.progress
+        yield todo
+        if todo:
+            self.save()
+            _write(self.folder / "progress.json", json.dumps({**self.progress, name: time.monotonic() - started}))
+
+    @property
+    def progress(self) -> dict[str, float]:
+        """The stages that are done, and the seconds that each took in its last go."""
+        path = self.folder / "progress.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def seconds(self) -> float:
+        """What training took so far."""
+        return sum(self.progress.values())
+
+    def _callbacks(self, pictures: bool = False) -> list[keras.callbacks.Callback]:
+        logs = self.folder / "logs" / self.stage
+        logs.mkdir(parents=True, exist_ok=True)
+        backup = self.folder / "checkpoints" / self.stage
+        callbacks: list[keras.callbacks.Callback] = [
+            keras.callbacks.BackupAndRestore(str(backup)),
+            keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
+            keras.callbacks.TensorBoard(str(logs), write_graph=False),
+        ]
+        if pictures and self.data.image_shape:
+            every = max(1, self.recipe.epochs // 4)
+            callbacks.append(Pictures(logs / "pictures", self.validation[:10], self.data.image_shape, every))
+        return callbacks
+
+    def save(self) -> list[str]:
+        """Saves what is trained so far; returns the names of the files."""
+        saved = []
+        for name, model in (("dbn.keras", self.dbn), ("classifier.keras", self.classifier)):
+            if model is not None and model.built:
+                part = self.folder / f"part-{name}"
+                model.save(part)
+                part.replace(self.folder / name)
+                saved.append(name)
+        return saved
+
+    def histories(self) -> dict[str, dict[str, list[float]]]:
+        """The curves of every stage, as its CSV log has them."""
+        curves = {}
+        for path in sorted(self.folder.glob("logs/*/history.csv")):
+            with path.open() as file:
+                rows = list(csv.DictReader(file))
+            names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
+            curves[path.parent.name] = {name: [float(row[name]) for row in rows] for name in names}
+        return curves
+
+    def _say(self, title: str) -> None:
+        if self.verbose:
+            print(f"\n{title}")
+
+
+def _falling(learning_rate: float, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate that falls linearly to 0."""
+    return keras.optimizers.schedules.PolynomialDecay(learning_rate, num_steps, 0.0)
+
+
+def _write(path: Path, text: str) -> None:
+    """All of the text, or none if the process is killed."""
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(text)
+    part.replace(path)
