@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_rbm.arguments import checked_seed
+
 try:  # tells, while a function is traced, whether XLA will compile it; TensorFlow has no public word for it
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
 except ImportError:  # pragma: no cover
@@ -64,10 +66,8 @@ class RandomStream(Draws, keras.layers.Layer):
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         keras.layers.Layer.__init__(self, autocast=False, **kwargs)
-        if seed is not None and (isinstance(seed, bool) or int(seed) != seed):
-            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
-        self.seed = seed
-        start = _python_random.randrange(2**31) if seed is None else int(seed)
+        self.seed = checked_seed(seed)
+        start = _python_random.randrange(2**31) if self.seed is None else self.seed
         self.key = self.add_weight(
             shape=(2,),
             dtype="int64",

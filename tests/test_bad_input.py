@@ -112,6 +112,7 @@ def test_a_fault_far_down_a_large_array_is_found():
     machine = compiled(RBM(3))
     with pytest.raises(ValueError, match="max=3"):
         machine.fit(x, verbose=0)
+    assert machine.optimizer.iterations == 0
 
 
 @pytest.mark.parametrize(("x", "message"), [(X * 255, "max=255"), (X.reshape(-1, 5, 1), "Flatten"), (X[:0], "empty")])

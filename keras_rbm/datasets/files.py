@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +75,18 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"The data set must be a .npz file that exists. Received: {path}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array, not named ones")
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array, not named ones")
+        with stored:
             if "x_train" not in stored:
                 raise ValueError(f"it lacks `x_train` and holds {', '.join(stored.files) or 'nothing'}")
-            return {name: stored[name] for name in _ARRAYS if name in stored}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
+            arrays = {name: stored[name] for name in _ARRAYS if name in stored}
+        if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{', '.join(strange)} is no array")
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else error
         raise ValueError(
             f"{path} cannot be read as a .npz file: {reason}. Write it by numpy.savez(path, x_train=..., y_train=...)."
         ) from error
+    return arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,15 +92,22 @@ def checked_weights(sample_weight: Any, num_cases: int) -> np.ndarray:
     return weights
 
 
-def first_batch(dataset: tf.data.Dataset) -> tf.Tensor:
-    """The inputs of a dataset's first batch.
+def first_inputs(data: Any) -> tuple[Any, Any]:
+    """The inputs of the first batch of a dataset, `PyDataset` or generator, and a stream that begins with it.
 
     Raises:
         ValueError: if there is none.
     """
-    for batch in dataset.take(1):
-        return keras.utils.unpack_x_y_sample_weight(batch)[0]
-    raise ValueError("Data must have at least one batch. Received: an empty tf.data.Dataset")
+    if isinstance(data, keras.utils.PyDataset):
+        batch = data[0] if data.num_batches != 0 else None
+    elif isinstance(data, tf.data.Dataset):
+        batch = next(iter(data.take(1)), None)
+    else:
+        batch = next(data, None)
+        data = (b for b in itertools.chain([batch], data))
+    if batch is None:
+        raise ValueError("Data must have at least one batch. Received: an empty data set")
+    return keras.utils.unpack_x_y_sample_weight(batch)[0], data
 
 
 def array_batches(arrays: Any, batch_size: int, seed: int | None = None, shuffle: bool = True) -> tf.data.Dataset:

@@ -90,7 +90,7 @@ class DBN(Machine):
                 hidden=clone(self.hidden_kind),
                 sampler=sampler if i == len(self.units) - 1 else "cd",
                 tied=i == len(self.units) - 1,
-                seed=None if seed is None else seed + i,
+                seed=None if self.seed is None else self.seed + i,
                 name=f"rbm_{i}",
                 **options,
             )
@@ -242,6 +242,7 @@ class DBN(Machine):
         plan["epochs"] = [positive_integer(n, "epochs") for n in plan["epochs"]]
         plan["optimizer"] = [keras.optimizers.get(o) for o in plan["optimizer"]]
         plan["sampler"] = [samplers.get(s) for s in plan["sampler"]]
+        positive_integer(batch_size, "batch_size")
         x, _, _ = self._checked(x, None, None)
         return [
             self.pretrain_layer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -117,6 +117,8 @@ class Learner(keras.Model):
         )
         # Code, then `extremes` of the batch at fault. Not a Keras variable: it is no part of what is saved.
         self._fault = tf.Variable(tf.zeros(4), trainable=False)
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self) -> dict:
         if not self.compiled:
@@ -125,8 +127,6 @@ class Learner(keras.Model):
 
     def compile_from_config(self, config: dict) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -151,10 +151,8 @@ class Learner(keras.Model):
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
-        if isinstance(x, tf.data.Dataset):
+        if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
-        if self.built and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)  # so that BackupAndRestore finds where its state goes
         self._settle_steps_per_execution(x, batch_size or 32)
         self._fault.assign(tf.zeros(4))
         return super().fit(
@@ -181,6 +179,16 @@ class Learner(keras.Model):
             x, y, sample_weight = self._checked(x, y, sample_weight)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`, with the checks of `fit`."""
+        self._assert_compile_called("train_on_batch")
+        return super().train_on_batch(*self._checked(x, y, sample_weight), **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`, with the checks of `fit`."""
+        self._assert_compile_called("test_on_batch")
+        return super().test_on_batch(*self._checked(x, y, sample_weight), **kwargs)
+
     def _checked(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it."""
         width = self.visible.width if self.built else None
@@ -190,13 +198,18 @@ class Learner(keras.Model):
                 sample_weight = checks.checked_weights(sample_weight, len(x))
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
             shape = x.shape
-        elif isinstance(x, tf.data.Dataset):
-            batch = checks.first_batch(x)
+        elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
+            batch, x = checks.first_inputs(x)
             shape = checks.checked_array(batch, self.visible, width, self.state_dtype).shape
         else:
-            return x, y, sample_weight
+            raise TypeError(
+                "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "
+                f"Received: {type(x).__name__}"
+            )
         if not self.built:
             self.build((None, shape[1]))
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
         return x, y, sample_weight
 
     # --- steps
@@ -208,11 +221,10 @@ class Learner(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         v, weights = self._unpack(data)
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
         lesson = self.lesson(v, weights)
         gradients = self._with_penalties(lesson.gradients)
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+        # Beyond 1e15 the next overflow is near; a comparison with NaN is false.
+        finite = tf.reduce_all([tf.reduce_max(tf.abs(g)) < 1e15 for g in gradients])
         sound = self._note_faults(v, finite)
 
         def update() -> tf.Tensor:

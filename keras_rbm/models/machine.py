@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import export
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.models.learner import Learner
 
@@ -27,7 +27,7 @@ class Machine(Learner):
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self._walk = tf.function(self.walk, reduce_retracing=True)
 
     @abstractmethod

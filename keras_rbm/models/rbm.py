@@ -42,7 +42,8 @@ class RBM(Machine):
     Args:
         units: number of hidden units.
         visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, a config or a `Unit`. An object given to two
-            models is shared by both, with its bias.
+            models is shared by both, with its bias (save such models one by one: Keras does not restore units that
+            are shared inside one file).
         sampler: `"cd"`, `"pcd"`, a config or a `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
