@@ -7,14 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_rbm import datasets, plots, report
+from keras_rbm import plots, report
 from keras_rbm.recipe import Recipe
 from keras_rbm.run import WRITTEN, Run
 from keras_rbm.version import __version__
@@ -34,7 +34,9 @@ def train(options: argparse.Namespace) -> int:
     """Trains a DBN and a classifier, in a new folder or going on in one."""
     given = {name: getattr(options, name) for name in asdict(Recipe()) if getattr(options, name) is not None}
     folder, recipe = _where(options, given)
-    run = Run(recipe, folder)
+    run = Run(recipe, folder)  # refuses bad data: before the models of an earlier run are gone
+    if options.overwrite and not options.resume:
+        _clear(folder)
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *recipe.layers))
     print(f"A DBN {sizes} on {run.data.name} ({len(run.data.x_train)} training cases), into {folder}")
     started = time.monotonic()
@@ -55,32 +57,32 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, Recipe]:
-    """The folder to write to and the recipe to follow; nothing is removed unless `--overwrite` says so."""
+    """The folder to write to and the recipe to follow."""
     dataset = given.get("dataset", "digits")
     folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
     if options.resume:
         recipe = Recipe.load(folder / "recipe.json")
         if (folder / "card.md").exists():
             raise ValueError(f"The run in {folder} is finished. Start anew with --overwrite.")
-        changed = {name: value for name, value in given.items() if getattr(recipe, name) != value}
-        if changed:
+        if recipe != replace(recipe, **given):
             raise ValueError(
-                f"--resume goes on with the run's own recipe. Received: {', '.join(changed)} with other values. Leave "
+                f"--resume goes on with the run's own recipe. Received: other values among {', '.join(given)}. Leave "
                 "them out, or start anew with --overwrite."
             )
         return folder, recipe
-    recipe = Recipe.for_dataset(dataset, **{name: value for name, value in given.items() if name != "dataset"})
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not options.overwrite:
-            raise FileExistsError(
-                f"{folder} exists, and nothing in it was touched. Choose another --output, go on with --resume, or "
-                "start anew with --overwrite."
-            )
-        datasets.load(dataset)  # an unreadable data set must not cost the models of the run before
-        for name in WRITTEN:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return folder, recipe
+    if folder.exists() and not options.overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists, and nothing in it was touched. Choose another --output, go on with --resume, or start "
+            "anew with --overwrite."
+        )
+    return folder, Recipe.for_dataset(dataset, **{name: value for name, value in given.items() if name != "dataset"})
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier run wrote, and nothing else."""
+    for name in WRITTEN:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _summary(run: Run, measured: dict[str, str], seconds: float) -> None:

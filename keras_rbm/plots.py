@@ -30,7 +30,7 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     """
     images = np.asarray(images, dtype=float)
     height, width = image_shape
-    if images.ndim != 2 or images.shape[1] != height * width:
+    if images.ndim != 2 or images.shape[1] != height * width or not len(images):
         raise ValueError(
             f"Pictures must have shape (number, {height * width}) for image_shape={image_shape}. "
             f"Received: shape={images.shape}"
@@ -114,8 +114,13 @@ def learning_curves(
         histories: for each training, `History.history`.
         metrics: which to draw.
         labels: what to write at a metric's axis, with its unit; those of the machines by default.
+
+    Raises:
+        ValueError: if no history has any of the metrics.
     """
     metrics = [m for m in metrics if any(m in history for history in histories.values())]
+    if not metrics:
+        raise ValueError(f"None of the metrics is in the histories. Received: histories of {', '.join(histories)}")
     figure = matplotlib.figure.Figure(figsize=(4.2 * len(metrics), 3.2), layout="constrained", dpi=200)
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for number, (name, history) in enumerate(histories.items()):

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras_rbm import datasets
 from keras_rbm.callbacks import Pictures
 from keras_rbm.models import DBN
+from keras_rbm.models.data import checked_array
 from keras_rbm.recipe import Recipe
 
 #: What a run writes, and the only names that overwriting removes.
@@ -40,6 +41,9 @@ class Run:
         recipe: what to do.
         folder: where to write.
         verbose: as in `keras.Model.fit`.
+
+    Raises:
+        ValueError: if the data cannot be trained on.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, verbose: Any = "auto") -> None:
@@ -51,6 +55,14 @@ class Run:
         self.classifier: keras.Model | None = None
         self.rival: keras.Model | None = None
         self.stage = "preparing"
+        self._check()
+
+    def _check(self) -> None:
+        """Refuses data that some stage would refuse, before anything is written or removed."""
+        for x in (self.data.x_train, self.data.x_test):
+            checked_array(x, self.dbn.visible, self.data.x_train.shape[1], "float32")
+        if self.data.y_train is not None and self.data.num_classes < 2:
+            raise ValueError(f"Labels must name at least 2 classes. Received: {', '.join(self.data.classes)}")
 
     # --- data
 
@@ -63,8 +75,7 @@ class Run:
 
     def states(self, x: np.ndarray) -> np.ndarray:
         """Grey levels binarised once, by the recipe's way and seed."""
-        once = datasets.batches(x, None, len(x), self.recipe.binarize, self.recipe.seed, shuffle=False)
-        return next(iter(once)).numpy()
+        return datasets.binarized(x, self.recipe.binarize, self.recipe.seed)
 
     @property
     def validation(self) -> np.ndarray:
@@ -75,8 +86,7 @@ class Run:
 
     def train(self) -> None:
         """All stages that are not done yet; whatever stops it, what was trained so far is saved."""
-        if self.recipe.binarize != "none":
-            datasets.batches(self.data.x_test, binarize=self.recipe.binarize)  # refuses bad data before any writing
+        keras.utils.set_random_seed(self.recipe.seed)
         x_train = self.data.x_train[self.training_rows]
         self.dbn.adapt(x_train)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +139,6 @@ class Run:
             if not todo:
                 return keras.models.load_model(path)
             self._say(title)
-            keras.utils.set_random_seed(self.recipe.seed)
             train, epochs = self.batches(labels=True), self.recipe.fine_tune_epochs
             schedule = _falling(self.recipe.fine_tune_learning_rate, len(train) * epochs)
             optimizer = keras.optimizers.SGD(schedule, momentum=0.9)

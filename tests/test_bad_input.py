@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBN, RBM, samplers, units
+from keras_rbm import DBN, RBM, callbacks, samplers, units
 from tests.enumeration import binary_states
 
 X = binary_states(5).astype("float32")
@@ -115,7 +115,9 @@ def test_a_fault_far_down_a_large_array_is_found():
     assert machine.optimizer.iterations == 0
 
 
-@pytest.mark.parametrize(("x", "message"), [(X * 255, "max=255"), (X.reshape(-1, 5, 1), "Flatten"), (X[:0], "empty")])
+@pytest.mark.parametrize(
+    ("x", "message"), [(X * 255, "max=255"), (X.reshape(-1, 5, 1), "Flatten"), (X[:0], "at least one (batch|row)")]
+)
 def test_the_first_batch_of_a_dataset(x, message):
     machine = compiled(RBM(3, seed=0))
     before = weights_of(machine)
@@ -465,3 +467,27 @@ def test_ctrl_c_in_fit_reaches_the_caller():
     with pytest.raises(KeyboardInterrupt):
         rbm.fit(X, epochs=3, callbacks=[Interrupt(0)], verbose=0)
     assert rbm.optimizer.iterations == 1
+
+
+# --- what a dataset hides until its batch comes
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -1.0])
+def test_bad_weights_on_the_way(weight):
+    rbm = compiled(RBM(3, seed=0))
+    weights = np.ones(32, "float32")
+    weights[25] = weight
+    data = tf.data.Dataset.from_tensor_slices((X, np.zeros(32), weights)).batch(8)
+    with pytest.raises(ValueError, match="`sample_weight` must be finite and not negative"):
+        rbm.fit(data, verbose=0)
+    assert all(np.isfinite(w).all() for w in weights_of(rbm))
+
+
+def test_class_weights():
+    with pytest.raises(ValueError, match="Use `sample_weight`"):
+        compiled(RBM(3, seed=0)).fit(X, class_weight={0: 1.0}, verbose=0)
+
+
+def test_the_free_energy_gap_of_a_dbn():
+    with pytest.raises(ValueError, match="free energy. Received: DBN"):
+        compiled(DBN([4, 3], seed=0)).fit(X, callbacks=[callbacks.FreeEnergyGap(X, X)], verbose=0)

@@ -22,7 +22,7 @@ class FreeEnergyGap(keras.callbacks.Callback):
         num_cases: rows of each at most.
 
     Raises:
-        ValueError: if either is empty, or `num_cases` is not positive.
+        ValueError: if either is empty, `num_cases` is not positive, or the machine (a DBN) has no free energy.
 
     Example:
 
@@ -45,6 +45,11 @@ class FreeEnergyGap(keras.callbacks.Callback):
                 raise ValueError(f"`{name}` must have at least one row. Received: none")
             rows = np.sort(rng.permutation(len(x))[:num_cases])
             self._subsets.append(np.asarray(x)[rows])
+
+    def set_model(self, model: Any) -> None:
+        if not model.has_free_energy:
+            raise ValueError(f"FreeEnergyGap needs a machine with a free energy. Received: {type(model).__name__}")
+        super().set_model(model)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         train, validation = (float(np.mean(self.model.free_energy(x))) for x in self._subsets)

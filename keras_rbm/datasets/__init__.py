@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from keras_rbm.datasets import embedded, files, tfds
-from keras_rbm.datasets.batches import BINARIZE, batches
+from keras_rbm.datasets.batches import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
 
-__all__ = ["BINARIZE", "Data", "batches", "load"]
+__all__ = ["BINARIZE", "Data", "batches", "binarized", "load"]
 
 
 def load(name: str) -> Data:

@@ -41,13 +41,10 @@ def batches(
     rbm.fit(keras_rbm.datasets.batches(x, batch_size=100, seed=0), epochs=10)
     ```
     """
-    if binarize not in BINARIZE:
-        raise ValueError(f"`binarize` must be one of {', '.join(BINARIZE)}. Received: binarize={binarize!r}")
-    low, high = np.min(x), np.max(x)
-    if binarize != "none" and not (low >= 0 and high <= 1):
-        raise ValueError(f"Grey levels must be in [0, 1]. Received: min={low:g}, max={high:g}. Divide pixels by 255.")
-    if binarize == "threshold":
-        x = (x > 0.5).astype("float32")
+    if binarize != "sample":
+        x = binarized(x, binarize)
+    else:
+        _check(x, binarize)
     dataset = pipelines.array_batches(x if y is None else (x, y), batch_size, seed, shuffle)
     if binarize == "sample":
         dataset = pipelines.with_keys(dataset, seed).map(_sampled, num_parallel_calls=tf.data.AUTOTUNE)
@@ -58,3 +55,25 @@ def _sampled(key: tf.Tensor, batch: Any) -> Any:
     x, *rest = batch if isinstance(batch, tuple) else (batch,)
     x = tf.cast(Draws(key).uniform_like(x) < x, x.dtype)
     return (x, *rest) if rest else x
+
+
+def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndarray:
+    """Grey levels made states once: what to measure on, where the seed is part of the measurement.
+
+    Arguments and errors are those of `batches`.
+    """
+    _check(x, binarize)
+    if binarize == "threshold":
+        return (x > 0.5).astype("float32")
+    return _sampled(tf.constant([seed, 0], tf.int64), tf.constant(x)).numpy() if binarize == "sample" else x
+
+
+def _check(x: np.ndarray, binarize: str) -> None:
+    if binarize not in BINARIZE:
+        raise ValueError(f"`binarize` must be one of {', '.join(BINARIZE)}. Received: binarize={binarize!r}")
+    low, high = np.min(x), np.max(x)
+    if binarize != "none" and not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"Grey levels must be in [0, 1]. Received: min={low:g}, max={high:g}. Divide pixels by 255; "
+            "fill in missing values."
+        )

@@ -13,7 +13,7 @@ from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
-from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.learner import Lesson, tracker, weighted_mean
 from keras_rbm.models.machine import Machine
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
@@ -97,7 +97,7 @@ class DBN(Machine):
             for i, n in enumerate(self.units)
         ]
         names = ["wake_loss", "sleep_loss", "reconstruction_error"]
-        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+        self._trackers = {name: tracker(name) for name in names}
 
     @property
     def visible(self) -> unit_kinds.Unit:

@@ -31,6 +31,13 @@ def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.tensordot(share, x, 1)
 
 
+def tracker(name: str, direction: str = "down") -> keras.metrics.Mean:
+    """A mean that Keras's callbacks with `mode="auto"` know to be better when it goes `"down"` or `"up"`."""
+    mean = keras.metrics.Mean(name)
+    mean._direction = direction
+    return mean
+
+
 class Learner(keras.Model):
     """A `keras.Model` whose training step asks a subclass what a batch teaches, and takes only sound lessons.
 
@@ -147,6 +154,8 @@ class Learner(keras.Model):
             FloatingPointError: if gradients are not finite any more (the update is skipped).
         """
         self._assert_compile_called("fit")
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("`class_weight` needs labels, which are not looked at here. Use `sample_weight`.")
         x, y, sample_weight = self._checked(x, y, sample_weight)
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
@@ -225,7 +234,7 @@ class Learner(keras.Model):
         gradients = self._with_penalties(lesson.gradients)
         # Beyond 1e15 the next overflow is near; a comparison with NaN is false.
         finite = tf.reduce_all([tf.reduce_max(tf.abs(g)) < 1e15 for g in gradients])
-        sound = self._note_faults(v, finite)
+        sound = self._note_faults(v, weights, finite)
 
         def update() -> tf.Tensor:
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -240,7 +249,7 @@ class Learner(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         v, weights = self._unpack(data)
-        self._note_faults(v, tf.constant(True))
+        self._note_faults(v, weights, tf.constant(True))
         return self._track(self.lesson(v, weights), weights)
 
     def _with_penalties(self, gradients: list[tuple[keras.Variable, tf.Tensor]]) -> list[tf.Tensor]:
@@ -256,10 +265,10 @@ class Learner(keras.Model):
         extra = tape.gradient(penalty, [v.value for v in variables], unconnected_gradients="zero")
         return [a + tf.cast(b, a.dtype) for a, b in zip(found, extra, strict=True)]
 
-    def _note_faults(self, v: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+    def _note_faults(self, v: tf.Tensor, weights: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
         """Whether this step and all before it were sound; the first fault stays on record."""
-        in_domain = self.visible.in_domain(v)
-        code = tf.where(in_domain, tf.where(finite, 0.0, 2.0), 1.0)
+        good_weights = tf.reduce_all((weights >= 0) & tf.math.is_finite(weights))
+        code = tf.where(self.visible.in_domain(v), tf.where(good_weights, tf.where(finite, 0.0, 3.0), 2.0), 1.0)
         fault = tf.concat([[code], tf.cast(checks.extremes(v), tf.float32)], 0)
         fault = tf.where(self._fault[0] > 0, self._fault, fault)
         self._fault.assign(fault)
@@ -272,6 +281,8 @@ class Learner(keras.Model):
         self._fault.assign(tf.zeros(4))
         if code == 1:
             raise checks.domain_error(self.visible, low, high, bool(has_nan))
+        if code == 2:
+            raise ValueError("`sample_weight` must be finite and not negative. Received: a batch where one is not")
         raise FloatingPointError(
             "Training diverged: gradients are not finite. The parameters are those before that update. Lower the "
             f"learning rate (now {float(self.optimizer.learning_rate):g}), clip gradients (clipnorm=...), or, for "
