@@ -61,6 +61,8 @@ def test_a_fixed_part_of_large_sets_is_used():
     seen = []
 
     class Model:
+        has_free_energy = True
+
         def free_energy(self, x):
             seen.append(np.array(x))
             return np.zeros(len(x))
