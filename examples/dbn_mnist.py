@@ -41,10 +41,12 @@ def main() -> None:
         print(f"-- {stage}: {time.monotonic() - started:.0f} s from the start", flush=True)
 
     v = keras_rbm.datasets.batches(x, batch_size=BATCH, seed=SEED)  # pixels binarised afresh each epoch
-    dbn = keras_rbm.DBN([500, 500, 2000], seed=SEED)
+    chains = keras_rbm.samplers.PCD(num_steps=1, num_chains=100)  # at the top: CD alone dreams of little but ones
+    dbn = keras_rbm.DBN([500, 500, 2000], sampler=chains, seed=SEED)
     dbn.adapt(x)
-    optimizers = [keras.optimizers.SGD(falling(0.1, n, len(x)), momentum=0.5) for n in options.pretrain_epochs]
-    dbn.pretrain(v, epochs=options.pretrain_epochs, optimizer=optimizers, verbose=2)
+    rates = [falling(rate, n, len(x)) for rate, n in zip((0.1, 0.1, 0.05), options.pretrain_epochs, strict=True)]
+    optimizers = [keras.optimizers.SGD(rate, momentum=0.5) for rate in rates]
+    dbn.pretrain(v, options.pretrain_epochs, optimizers, sampler=["cd", "cd", chains], verbose=2)
     done("pretraining")
 
     dbn.compile(keras.optimizers.SGD(falling(0.01, options.wake_sleep_epochs, len(x))))

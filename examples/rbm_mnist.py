@@ -1,4 +1,4 @@
-"""The RBM of the classic tutorials on MNIST: 500 hidden units, PCD-10, learning rate 0.01, momentum 0.5.
+"""The RBM of the classic tutorials on MNIST: 500 hidden units, PCD-10, learning rate 0.01 falling to 0, momentum 0.5.
 HEADER
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import keras_rbm
 from keras_rbm import plots
 
-SEED = 0
+SEED, BATCH = 0, 20
 
 
 def main() -> None:
@@ -26,12 +26,13 @@ def main() -> None:
     train, validation = data.x_train[:50_000], data.x_train[50_000:]
     test = next(iter(keras_rbm.datasets.batches(data.x_test, None, 10_000, seed=SEED, shuffle=False))).numpy()
 
-    rbm = keras_rbm.RBM(500, sampler=keras_rbm.samplers.PCD(num_steps=10, num_chains=20), seed=SEED)
+    rbm = keras_rbm.RBM(500, sampler=keras_rbm.samplers.PCD(num_steps=10, num_chains=50), seed=SEED)
     rbm.adapt(train)
-    rbm.compile(keras.optimizers.SGD(0.01, momentum=0.5))
+    num_steps = options.epochs * len(train) // BATCH
+    rbm.compile(keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(0.01, num_steps, 0.0), momentum=0.5))
     started = time.monotonic()
     history = rbm.fit(
-        keras_rbm.datasets.batches(train, batch_size=20, seed=SEED),
+        keras_rbm.datasets.batches(train, batch_size=BATCH, seed=SEED),
         epochs=options.epochs,
         validation_data=keras_rbm.datasets.batches(validation, batch_size=500, seed=SEED),
         callbacks=[keras_rbm.callbacks.FreeEnergyGap(train, validation)],

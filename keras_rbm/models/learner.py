@@ -172,7 +172,9 @@ class Learner(keras.Model):
         """`"auto"`: as many steps as divide the epoch, so that the progress bar ends where the data do."""
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
-        if isinstance(x, tf.data.Dataset):
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            num_steps = 1  # TensorFlow's loop over steps does not run on replicas
+        elif isinstance(x, tf.data.Dataset):
             num_steps = int(x.cardinality())
         else:
             num_steps = -(-len(x) // batch_size) if checks.is_array(x) else -1
