@@ -1,5 +1,10 @@
 """The RBM of the classic tutorials on MNIST: 500 hidden units, PCD-10, learning rate 0.01 falling to 0, momentum 0.5.
-HEADER
+
+    python examples/rbm_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0, 15 epochs, in 366 s on 2 busy cores, on the test set binarised by sampling with seed 0:
+reconstruction error 53.9, pseudo-log-likelihood -77.3 nats a case. At a constant learning rate all 20 chains ended in one
+mode (zeros); falling to 0 they visit all digits.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def reconstructions(
             row[: len(part[start : start + per_row])] = part[start : start + per_row]
             blocks.append(row)
     num_rows = len(blocks)
-    figure, axes = _sheet(tile(np.concatenate(blocks), per_row, image_shape), per_row, num_rows, title, margin=0.95)
+    figure, axes = _sheet(tile(np.concatenate(blocks), per_row, image_shape), per_row, num_rows, title, margin=1.1)
     height = image_shape[0] + 1
     labels = ["original", "reconstruction"] * (num_rows // 2)
     axes.set_yticks([i * height + image_shape[0] / 2 - 0.5 for i in range(num_rows)], labels, fontsize=7)

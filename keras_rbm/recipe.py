@@ -72,6 +72,8 @@ class Recipe:
         usual = {
             "layers": (500, 500, 2000),
             "epochs": 10,
+            "learning_rate": 0.05,
+            "sampler": "pcd",
             "wake_sleep_epochs": 5,
             "fine_tune_epochs": 20,
             "fine_tune_learning_rate": 0.1,
