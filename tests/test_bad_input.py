@@ -489,5 +489,5 @@ def test_class_weights():
 
 
 def test_the_free_energy_gap_of_a_dbn():
-    with pytest.raises(ValueError, match="free energy. Received: DBN"):
+    with pytest.raises(ValueError, match=r"free energy\. Received: DBN"):
         compiled(DBN([4, 3], seed=0)).fit(X, callbacks=[callbacks.FreeEnergyGap(X, X)], verbose=0)
