@@ -3,7 +3,7 @@
 import os as _os
 import sys as _sys
 
-if _os.path.basename(_sys.argv[0]).startswith("keras-rbm"):  # the command: keep TensorFlow's notes out of its output
+if _os.path.basename(_sys.argv[0]).startswith("keras-rbm"):  # the command: fewer of TensorFlow's notes in its output
     _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 if _os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def positive_integer(value: Any, name: str) -> int:
     Raises:
         ValueError: if it is not an integer of at least 1; the argument is named.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
     return int(value)
 
@@ -55,6 +56,6 @@ def checked_seed(seed: Any) -> int | None:
     """
     if seed is None:
         return None
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"`seed` must be an integer of at least 0, or None. Received: seed={seed!r}")
     return int(seed)

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
+    except KeyboardInterrupt:
+        print("\nkeras-rbm: interrupted", file=sys.stderr)
+        return 130
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"keras-rbm: {error}", file=sys.stderr)
         return 1
@@ -32,13 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Trains a DBN and a classifier, in a new folder or going on in one."""
+    if options.dataset and options.dataset.endswith(".npz"):
+        options.dataset = str(Path(options.dataset).resolve())  # the run is found again from any folder
     given = {name: getattr(options, name) for name in asdict(Recipe()) if getattr(options, name) is not None}
     folder, recipe = _where(options, given)
-    run = Run(recipe, folder)  # refuses bad data: before the models of an earlier run are gone
+    run = Run(recipe, folder)
+    run.check()  # before the models of an earlier run are gone
     if options.overwrite and not options.resume:
         _clear(folder)
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *recipe.layers))
-    print(f"A DBN {sizes} on {run.data.name} ({len(run.data.x_train)} training cases), into {folder}")
+    print(f"A DBN {sizes} on {run.data.name} ({len(run.training_rows)} training cases), into {folder}")
+    if run.data.y_train is None:
+        print("There are no labels, so no classifier follows.")
     started = time.monotonic()
     try:
         run.train()
@@ -121,6 +129,8 @@ def sample(options: argparse.Namespace) -> int:
     run = _finished(options.folder)
     if not run.data.image_shape:
         raise ValueError(f"Only pictures can be drawn. Received: {run.data.name}, whose rows are no pictures")
+    if options.output.suffix != ".png":
+        raise ValueError(f"--output must end in .png. Received: {options.output}")
     if options.output.exists() and not options.overwrite:
         raise FileExistsError(f"{options.output} exists, and was not touched. Choose another --output, or --overwrite.")
     if options.seed is not None:
@@ -141,7 +151,7 @@ def export(options: argparse.Namespace) -> int:
     """Writes the SavedModel of a run's DBN."""
     run = _finished(options.folder)
     target = options.output or options.folder / "saved_model"
-    if target.exists() and any(target.iterdir()) and not options.overwrite:
+    if target.exists() and not options.overwrite and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{target} exists, and was not touched. Choose another --output, or --overwrite.")
     run.dbn.export(target)
     print(f"SavedModel with signatures encode, reconstruct, sample: {target}")

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +42,52 @@ class Run:
         recipe: what to do.
         folder: where to write.
         verbose: as in `keras.Model.fit`.
-
-    Raises:
-        ValueError: if the data cannot be trained on.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, verbose: Any = "auto") -> None:
         self.recipe, self.folder, self.verbose = recipe, folder, verbose
-        self.data = datasets.load(recipe.dataset)
-        order = np.random.default_rng(recipe.seed).permutation(len(self.data.x_train))
-        self.validation_rows, self.training_rows = np.split(order, [max(1, len(order) // 10)])
         self.dbn = DBN(recipe.layers, sampler=recipe.make_sampler(), seed=recipe.seed)
         self.classifier: keras.Model | None = None
         self.rival: keras.Model | None = None
         self.stage = "preparing"
-        self._check()
 
-    def _check(self) -> None:
-        """Refuses data that some stage would refuse, before anything is written or removed."""
-        for x in (self.data.x_train, self.data.x_test):
-            checked_array(x, self.dbn.visible, self.data.x_train.shape[1], "float32")
+    def check(self) -> None:
+        """Refuses data that some stage would refuse, before anything is written or removed.
+
+        Raises:
+            ValueError: if the data cannot be trained on.
+        """
+        for name, x in (("x_train", self.data.x_train), ("x_test", self.data.x_test)):
+            try:
+                checked_array(x, self.dbn.visible, self.data.x_train.shape[1], "float32")
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        if len(self.training_rows) < 2:
+            raise ValueError(f"`x_train` must have at least 3 cases. Received: {len(self.data.x_train)}")
         if self.data.y_train is not None and self.data.num_classes < 2:
             raise ValueError(f"Labels must name at least 2 classes. Received: {', '.join(self.data.classes)}")
 
     # --- data
+
+    @cached_property
+    def data(self) -> datasets.Data:
+        """The arrays, read when they are first needed."""
+        return datasets.load(self.recipe.dataset)
+
+    @cached_property
+    def _parts(self) -> list[np.ndarray]:
+        order = np.random.default_rng(self.recipe.seed).permutation(len(self.data.x_train))
+        return np.split(order, [max(1, len(order) // 10)])
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        """A tenth of the training set, set apart by the seed."""
+        return self._parts[0]
+
+    @property
+    def training_rows(self) -> np.ndarray:
+        """The rest of it."""
+        return self._parts[1]
 
     def batches(self, labels: bool = False) -> tf.data.Dataset:
         """The training part, in a new order and newly binarised each epoch."""
@@ -79,13 +102,13 @@ class Run:
 
     @property
     def validation(self) -> np.ndarray:
-        """A tenth of the training set, set apart by the seed, binarised once."""
+        """The validation part, binarised once."""
         return self.states(self.data.x_train[self.validation_rows])
 
     # --- stages
 
     def train(self) -> None:
-        """All stages that are not done yet; whatever stops it, what was trained so far is saved."""
+        """All stages that are not done yet; what is trained is saved after each."""
         keras.utils.set_random_seed(self.recipe.seed)
         x_train = self.data.x_train[self.training_rows]
         self.dbn.adapt(x_train)
@@ -186,7 +209,8 @@ class Run:
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
         ]
         if pictures and self.data.image_shape:
-            every = max(1, self.recipe.epochs // 4)
+            epochs = self.recipe.wake_sleep_epochs if self.stage == "wake-sleep" else self.recipe.epochs
+            every = max(1, epochs // 4)
             callbacks.append(Pictures(logs / "pictures", self.validation[:10], self.data.image_shape, every))
         return callbacks
 

@@ -491,3 +491,36 @@ def test_class_weights():
 def test_the_free_energy_gap_of_a_dbn():
     with pytest.raises(ValueError, match=r"free energy\. Received: DBN"):
         compiled(DBN([4, 3], seed=0)).fit(X, callbacks=[callbacks.FreeEnergyGap(X, X)], verbose=0)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_parameter_that_is_not_finite_stops_training(value, jit_compile):
+    rbm = compiled(RBM(3, seed=0), run_eagerly=False, jit_compile=jit_compile)
+    rbm.w_rec.assign(tf.tensor_scatter_nd_update(rbm.w_rec.value, [[1, 1]], [value]))
+    before = weights_of(rbm)
+    with pytest.raises(FloatingPointError, match="diverged"):
+        rbm.fit(X, verbose=0)
+    assert_equal_weights(weights_of(rbm), before)
+
+
+def test_an_absurd_learning_rate_of_binary_units():
+    rbm = compiled(RBM(3, seed=0), keras.optimizers.SGD(1e30))
+    with pytest.raises(FloatingPointError, match=r"learning rate \(now 1e\+30\)"):
+        rbm.fit(X, batch_size=8, epochs=2, verbose=0)
+
+
+def test_scaled_losses():
+    with pytest.raises(ValueError, match="no loss is scaled"):
+        RBM(3).compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()))
+
+
+@pytest.mark.parametrize("data", [(X, X[:3]), [X[0], X[0][:2]]], ids=["a tuple", "ragged rows"])
+def test_data_that_are_no_array(data):
+    with pytest.raises(ValueError, match="Inputs must be one array"):
+        compiled(RBM(3, seed=0)).fit(data, verbose=0)
+
+
+def test_pretraining_on_a_generator():
+    with pytest.raises(TypeError, match=r"an array or a tf\.data\.Dataset. Received: generator"):
+        DBN([4, 3], seed=0).pretrain((x for x in [X]), verbose=0)

@@ -440,3 +440,16 @@ def test_no_command(capsys):
         main([])
     assert exit_status.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+def test_one_case_costs_no_models_of_the_run_before(npz, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "card.md").write_text("before")
+    assert train(folder, "--dataset", npz(x_train=X[:1], x_test=X), *SHORT, "--overwrite") == 1
+    assert (folder / "card.md").read_text() == "before"
+
+
+def test_a_picture_has_a_pictures_name(finished, tmp_path, capsys):
+    assert run("sample", finished, "--output", tmp_path / "fantasies") == 1
+    assert "must end in .png" in capsys.readouterr().err

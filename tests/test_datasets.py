@@ -191,12 +191,35 @@ def test_without_a_test_set_a_fifth_is_set_apart(labelled, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "mine.npz").x_test, data.x_test)
 
 
-@pytest.mark.parametrize("lacking", ["y_train", "y_test"])
-def test_labels_on_one_side_are_no_labels(lacking, tmp_path):
-    arrays = {"x_train": X, "y_train": LABELS, "x_test": X[:4], "y_test": LABELS[:4]}
-    del arrays[lacking]
-    data = load(saved(tmp_path, **arrays))
+def test_a_test_set_without_its_labels(tmp_path):
+    with pytest.raises(ValueError, match="`y_test` is missing"):
+        load(saved(tmp_path, x_train=X, y_train=LABELS, x_test=X[:4]))
+
+
+def test_labels_of_the_test_set_alone_are_no_labels(tmp_path):
+    data = load(saved(tmp_path, x_train=X, x_test=X[:4], y_test=LABELS[:4]))
     assert data.y_train is data.y_test is None
+
+
+@pytest.mark.parametrize("convert", [lambda x: x.astype("uint8"), lambda x: x.astype(bool), lambda x: x.tolist()])
+def test_batches_take_what_can_be_grey_levels(convert):
+    x = (np.arange(12).reshape(4, 3) % 2).astype("float32")
+    batch = next(iter(datasets.batches(convert(x), batch_size=4, seed=0, shuffle=False)))
+    np.testing.assert_array_equal(batch, x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": np.zeros((0, 3))}, "at least one row"),
+        ({"x": np.zeros((4, 3)), "y": np.zeros(3)}, "3 labels for 4 cases"),
+        ({"x": np.zeros((4, 3)), "batch_size": 0}, "`batch_size` must be a positive integer"),
+        ({"x": np.full((4, 3), np.nan)}, "fill in missing values"),
+    ],
+)
+def test_batches_refuse(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.batches(**arguments)
 
 
 def test_labels_that_are_words(tmp_path):

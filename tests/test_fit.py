@@ -207,14 +207,14 @@ def test_history_has_the_documented_keys(make, names):
 
 def test_early_stopping_when_the_cost_no_longer_changes():
     """With no learning rate, the cost never changes: the first epoch and `patience` more are trained."""
-    stop = keras.callbacks.EarlyStopping("reconstruction_error", min_delta=1e-4, patience=2)
+    stop = keras.callbacks.EarlyStopping("reconstruction_error", mode="min", min_delta=1e-4, patience=2)
     history = trained(optimizer=keras.optimizers.SGD(0.0), callbacks=[stop], epochs=10).history
     assert len(history.epoch) == 1 + 2
 
 
 def test_early_stopping_goes_on_while_the_cost_falls():
     x = np.tile([1.0, 0, 1, 0, 1], (64, 1))
-    stop = keras.callbacks.EarlyStopping("reconstruction_error", min_delta=1e-4, patience=2)
+    stop = keras.callbacks.EarlyStopping("reconstruction_error", mode="min", min_delta=1e-4, patience=2)
     history = trained(x, optimizer=keras.optimizers.SGD(0.05), callbacks=[stop], epochs=6).history
     assert len(history.epoch) == 6
     assert np.all(np.diff(history.history["reconstruction_error"]) < 0)
@@ -223,7 +223,7 @@ def test_early_stopping_goes_on_while_the_cost_falls():
 def test_early_stopping_on_pseudo_log_likelihood():
     """It rises on constant data, so training goes on and the best weights are the last."""
     x = np.tile([1.0, 0, 1, 0, 1], (64, 1))
-    rising = keras.callbacks.EarlyStopping("pseudo_log_likelihood", patience=1)
+    rising = keras.callbacks.EarlyStopping("pseudo_log_likelihood", mode="max", patience=1)
     history = trained(x, optimizer=keras.optimizers.SGD(0.2), callbacks=[rising], epochs=5).history
     assert len(history.epoch) == 5
     falling = keras.callbacks.EarlyStopping("pseudo_log_likelihood", mode="min", patience=1)
@@ -415,3 +415,13 @@ def test_two_models_given_one_unit_share_its_bias():
     assert second.visible.bias is first.visible.bias
     assert np.min(second.visible.bias) > 0
     assert second.hidden is not first.hidden
+
+
+@pytest.mark.parametrize("options", [{"steps_per_epoch": 5}, {"validation_split": 0.3}], ids=str)
+def test_an_epoch_has_as_many_steps_as_it_should(options):
+    x = np.tile(X, (16, 1))[:512]
+    rbm = make_rbm()
+    rbm.compile("sgd")
+    rbm.fit(x, batch_size=16, epochs=2, verbose=0, **options)
+    expected = 5 if "steps_per_epoch" in options else -(-int(512 * 0.7) // 16)
+    assert int(rbm.optimizer.iterations) == 2 * expected

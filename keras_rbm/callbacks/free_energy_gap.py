@@ -47,7 +47,7 @@ class FreeEnergyGap(keras.callbacks.Callback):
             self._subsets.append(np.asarray(x)[rows])
 
     def set_model(self, model: Any) -> None:
-        if not model.has_free_energy:
+        if not getattr(model, "has_free_energy", False):
             raise ValueError(f"FreeEnergyGap needs a machine with a free energy. Received: {type(model).__name__}")
         super().set_model(model)
 

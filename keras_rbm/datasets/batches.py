@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm.arguments import positive_integer
 from keras_rbm.models import data as pipelines
 from keras_rbm.random import Draws
 
@@ -33,7 +34,7 @@ def batches(
         shuffle: whether the order is new each epoch.
 
     Raises:
-        ValueError: for another word, or grey levels outside [0, 1].
+        ValueError: for another word, grey levels outside [0, 1], no data, or another number of labels.
 
     Example:
 
@@ -41,10 +42,12 @@ def batches(
     rbm.fit(keras_rbm.datasets.batches(x, batch_size=100, seed=0), epochs=10)
     ```
     """
-    if binarize != "sample":
+    positive_integer(batch_size, "batch_size")
+    x = _checked(x, binarize)
+    if y is not None and len(y) != len(x):
+        raise ValueError(f"`y` must have one label a case. Received: {len(y)} labels for {len(x)} cases")
+    if binarize == "threshold":
         x = binarized(x, binarize)
-    else:
-        _check(x, binarize)
     dataset = pipelines.array_batches(x if y is None else (x, y), batch_size, seed, shuffle)
     if binarize == "sample":
         dataset = pipelines.with_keys(dataset, seed).map(_sampled, num_parallel_calls=tf.data.AUTOTUNE)
@@ -62,18 +65,23 @@ def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndar
 
     Arguments and errors are those of `batches`.
     """
-    _check(x, binarize)
+    x = _checked(x, binarize)
     if binarize == "threshold":
         return (x > 0.5).astype("float32")
     return _sampled(tf.constant([seed, 0], tf.int64), tf.constant(x)).numpy() if binarize == "sample" else x
 
 
-def _check(x: np.ndarray, binarize: str) -> None:
+def _checked(x: Any, binarize: str) -> np.ndarray:
+    """Grey levels as float32."""
     if binarize not in BINARIZE:
         raise ValueError(f"`binarize` must be one of {', '.join(BINARIZE)}. Received: binarize={binarize!r}")
+    x = np.asarray(x, dtype="float32")
+    if not x.size:
+        raise ValueError(f"Data must have at least one row. Received: shape={x.shape}")
     low, high = np.min(x), np.max(x)
     if binarize != "none" and not (low >= 0 and high <= 1):
         raise ValueError(
             f"Grey levels must be in [0, 1]. Received: min={low:g}, max={high:g}. Divide pixels by 255; "
             "fill in missing values."
         )
+    return x

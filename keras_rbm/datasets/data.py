@@ -36,9 +36,9 @@ class Data:
 
 
 def square(width: int) -> tuple[int, int] | None:
-    """The shape of a square picture of so many pixels, if there is one."""
+    """The shape of a square picture of so many pixels (more than one), if there is one."""
     side = math.isqrt(width)
-    return (side, side) if side * side == width else None
+    return (side, side) if side * side == width > 1 else None
 
 
 def flattened(x: np.ndarray) -> np.ndarray:

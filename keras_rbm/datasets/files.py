@@ -32,6 +32,8 @@ def archive(path: str | Path) -> Data:
                 f"`x_{split}` must be numbers of shape (cases, visible) or (cases, height, width), with at least one "
                 f"case. Received: shape={x.shape}, dtype={x.dtype}"
             )
+        if split == "test" and x is not None and y is None and "y_train" in arrays:
+            raise ValueError("`y_test` is missing: with `y_train` and `x_test`, give the test set's labels too")
         if y is not None and (x is None or y.shape != (len(x),)):
             cases = "nothing" if x is None else f"{len(x)} cases"
             raise ValueError(f"`y_{split}` must have one label a case. Received: shape={y.shape} for {cases}")

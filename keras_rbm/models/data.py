@@ -57,7 +57,12 @@ def checked_array(x: Any, units: Unit, width: int | None, dtype: str) -> np.ndar
         TypeError: if it does not hold numbers.
     """
     if not isinstance(x, tf.Tensor):
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError as ragged:
+            raise ValueError(
+                "Inputs must be one array (give `y` as an argument of its own). " + str(ragged)
+            ) from ragged
         if x.dtype.kind not in "biuf":
             raise TypeError(f"Inputs must be an array of numbers. Received: dtype={x.dtype}, shape={x.shape}")
     if x.ndim and not x.shape[0]:

@@ -13,7 +13,7 @@ from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
-from keras_rbm.models.learner import Lesson, tracker, weighted_mean
+from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
@@ -75,7 +75,8 @@ class DBN(Machine):
                 f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}"
             )
         self.units = [positive_integer(n, "units") for n in units]
-        self.hidden_kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
+        kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
+        self._hidden = keras.saving.serialize_keras_object(clone(kind))  # its layers have copies
         options = {
             "centered": centered,
             "kernel_initializer": kernel_initializer,
@@ -86,8 +87,8 @@ class DBN(Machine):
         self.rbms = [
             RBM(
                 n,
-                visible=clone(self.hidden_kind) if i else visible,
-                hidden=clone(self.hidden_kind),
+                visible=clone(kind) if i else visible,
+                hidden=clone(kind),
                 sampler=sampler if i == len(self.units) - 1 else "cd",
                 tied=i == len(self.units) - 1,
                 seed=None if self.seed is None else self.seed + i,
@@ -97,7 +98,7 @@ class DBN(Machine):
             for i, n in enumerate(self.units)
         ]
         names = ["wake_loss", "sleep_loss", "reconstruction_error"]
-        self._trackers = {name: tracker(name) for name in names}
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
     def visible(self) -> unit_kinds.Unit:
@@ -180,7 +181,8 @@ class DBN(Machine):
         top_model = self.top.sampler.negative_phase(self.top, awake[-1])
         dream = self._down(top_model)
         dream_weights = self.top.sampler.sample_weights(top_model, weights)
-        top_loss, gradients = self.top.contrast(awake[-1], top_model, weights, dream_weights)
+        top_loss, top_gradients = self.top.contrast(awake[-1], top_model, weights, dream_weights)
+        gradients = list(top_gradients)
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias)]
@@ -199,7 +201,7 @@ class DBN(Machine):
             "sleep_loss": mean_sleep,
             "reconstruction_error": self.reconstruction_error(v),
         }
-        return Lesson(values, gradients, lambda: self.top.sampler.update(top_model, [g for _, g in gradients]))
+        return Lesson(values, gradients, lambda: self.top.sampler.update(top_model, [g for _, g in top_gradients]))
 
     # --- greedy pretraining
 
@@ -243,7 +245,6 @@ class DBN(Machine):
         plan["optimizer"] = [keras.optimizers.get(o) for o in plan["optimizer"]]
         plan["sampler"] = [samplers.get(s) for s in plan["sampler"]]
         positive_integer(batch_size, "batch_size")
-        x, _, _ = self._checked(x, None, None)
         return [
             self.pretrain_layer(
                 i,
@@ -278,12 +279,15 @@ class DBN(Machine):
         A directed layer is trained as a tied RBM and its generative weights become the recognition weights
         transposed. What was learnt stays if training is interrupted. Arguments are those of `pretrain`.
         """
+        if not checks.is_array(x) and not isinstance(x, tf.data.Dataset):
+            raise TypeError(f"Pretraining needs an array or a tf.data.Dataset. Received: {type(x).__name__}")
         x, _, _ = self._checked(x, None, None)
         target = self.rbms[layer]
         machine = target.as_tied(clone(samplers.get(sampler)))
         stream = self._upwards(x, layer, batch_size)
         validation_stream = None
         if validation_data is not None:
+            validation_data, _, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data, _, _ = self._checked(validation_data, None, None)
             validation_stream = self._upwards(validation_data, layer, batch_size)
         if layer and not np.any(target.visible.bias):
@@ -350,8 +354,6 @@ class DBN(Machine):
         if not self.lower:
             self.top.after_adapt()
 
-    has_free_energy = False
-
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         kept = ("centered", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
@@ -360,7 +362,7 @@ class DBN(Machine):
             **super().get_config(),
             "units": self.units,
             "visible": serialize(self.visible),
-            "hidden": serialize(self.hidden_kind),
+            "hidden": self._hidden,
             "sampler": serialize(self.top.sampler),
             **{name: top[name] for name in kept},
             "seed": self.seed,

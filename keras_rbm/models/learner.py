@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm.arguments import positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.units import Unit
 
@@ -29,13 +30,6 @@ def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Mean over the batch, `(batch,)` to a scalar or `(batch, n)` to `(n,)`; all weights `(batch,)` 0 give 0."""
     share = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
     return tf.tensordot(share, x, 1)
-
-
-def tracker(name: str, direction: str = "down") -> keras.metrics.Mean:
-    """A mean that Keras's callbacks with `mode="auto"` know to be better when it goes `"down"` or `"up"`."""
-    mean = keras.metrics.Mean(name)
-    mean._direction = direction
-    return mean
 
 
 class Learner(keras.Model):
@@ -108,6 +102,12 @@ class Learner(keras.Model):
                 strategy, or where Keras says that XLA is not supported.
             run_eagerly: for debugging.
         """
+        optimizer = keras.optimizers.get(optimizer)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError(
+                "Energies and their gradients are float32 under every policy, so no loss is scaled. "
+                "Received: a LossScaleOptimizer. Give its inner optimizer."
+            )
         self._compile_arguments = {
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
@@ -143,6 +143,8 @@ class Learner(keras.Model):
         *args: Any,
         sample_weight: Any = None,
         validation_data: Any = None,
+        validation_split: float = 0.0,
+        steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`. `y` is not looked at; `sample_weight` counts without it.
@@ -156,28 +158,40 @@ class Learner(keras.Model):
         self._assert_compile_called("fit")
         if kwargs.get("class_weight") is not None:
             raise ValueError("`class_weight` needs labels, which are not looked at here. Use `sample_weight`.")
+        if batch_size is not None:
+            positive_integer(batch_size, "batch_size")
         x, y, sample_weight = self._checked(x, y, sample_weight)
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
         if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
-        self._settle_steps_per_execution(x, batch_size or 32)
+        if steps_per_epoch is None and checks.is_array(x):
+            num_steps = -(-int(len(x) * (1 - validation_split)) // (batch_size or 32))
+        elif steps_per_epoch is None and isinstance(x, tf.data.Dataset):
+            num_steps = int(x.cardinality())
+        else:
+            num_steps = steps_per_epoch or -1
+        self._settle_steps_per_execution(num_steps)
         self._fault.assign(tf.zeros(4))
         return super().fit(
-            x, y, batch_size, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
+            x,
+            y,
+            batch_size,
+            *args,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            steps_per_epoch=steps_per_epoch,
+            **kwargs,
         )
 
-    def _settle_steps_per_execution(self, x: Any, batch_size: int) -> None:
-        """`"auto"`: as many steps as divide the epoch, so that the progress bar ends where the data do."""
+    def _settle_steps_per_execution(self, num_steps: int) -> None:
+        """`"auto"`: as many steps as divide the epoch's, so that it ends where it should."""
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
         if self.distribute_strategy.num_replicas_in_sync > 1:
             num_steps = 1  # TensorFlow's loop over steps does not run on replicas
-        elif isinstance(x, tf.data.Dataset):
-            num_steps = int(x.cardinality())
-        else:
-            num_steps = -(-len(x) // batch_size) if checks.is_array(x) else -1
         steps = max(n for n in range(1, _MOST_STEPS + 1) if num_steps % n == 0) if num_steps > 0 else 1
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
@@ -217,10 +231,11 @@ class Learner(keras.Model):
                 "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "
                 f"Received: {type(x).__name__}"
             )
-        if not self.built:
-            self.build((None, shape[1]))
-        if self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
+        with self.distribute_strategy.scope():
+            if not self.built:
+                self.build((None, shape[1]))
+            if self.compiled and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
         return x, y, sample_weight
 
     # --- steps
@@ -234,8 +249,8 @@ class Learner(keras.Model):
         v, weights = self._unpack(data)
         lesson = self.lesson(v, weights)
         gradients = self._with_penalties(lesson.gradients)
-        # Beyond 1e15 the next overflow is near; a comparison with NaN is false.
-        finite = tf.reduce_all([tf.reduce_max(tf.abs(g)) < 1e15 for g in gradients])
+        # Beyond 1e15 the next overflow is near. A comparison with NaN is false; XLA's reduce_max would drop it.
+        finite = tf.reduce_all([tf.reduce_all(tf.abs(x) < 1e15) for x in (*gradients, lesson.values["loss"])])
         sound = self._note_faults(v, weights, finite)
 
         def update() -> tf.Tensor:

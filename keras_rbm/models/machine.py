@@ -16,7 +16,10 @@ from keras_rbm.models.learner import Learner
 
 def as_count(value: Any, name: str) -> tf.Tensor:
     """A positive integer as a tensor; tensors, as in exported functions, pass."""
-    return value if isinstance(value, tf.Tensor) else tf.constant(positive_integer(value, name))
+    if not isinstance(value, tf.Tensor):
+        return tf.constant(positive_integer(value, name), tf.int32)
+    tf.debugging.assert_positive(value, f"`{name}` must be a positive integer.")
+    return value
 
 
 class Machine(Learner):
@@ -29,6 +32,11 @@ class Machine(Learner):
         super().__init__(**kwargs)
         self.seed = checked_seed(seed)
         self._walk = tf.function(self.walk, reduce_retracing=True)
+
+    @property
+    def has_free_energy(self) -> bool:
+        """Whether `free_energy` is defined."""
+        return False
 
     @abstractmethod
     def encode(self, v: Any) -> tf.Tensor:
@@ -135,7 +143,7 @@ class Machine(Learner):
 
     # --- leaving
 
-    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel whose signatures are this machine's questions; see `keras_rbm.export`.
 
         Raises:

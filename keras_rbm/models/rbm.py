@@ -13,7 +13,7 @@ from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 from keras_rbm.models.data import shape_error
-from keras_rbm.models.learner import Lesson, tracker, weighted_mean
+from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine, as_count
 from keras_rbm.random import RandomStream
 from keras_rbm.units.unit import as_dtype
@@ -104,9 +104,9 @@ class RBM(Machine):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self._gibbs = tf.function(partial(samplers.gibbs, self), reduce_retracing=True)
-        self._trackers = {"reconstruction_error": tracker("reconstruction_error")}
+        self._trackers = {"reconstruction_error": keras.metrics.Mean("reconstruction_error")}
         if self.visible.states is not None:
-            self._trackers["pseudo_log_likelihood"] = tracker("pseudo_log_likelihood", "up")
+            self._trackers["pseudo_log_likelihood"] = keras.metrics.Mean("pseudo_log_likelihood")
 
     @property
     def visible(self) -> unit_kinds.Unit:

@@ -50,7 +50,9 @@ class PCD(Sampler):
         self.chains = self.add_weight(
             shape=(self.num_chains, machine.visible.width),
             dtype=machine.state_dtype,
-            initializer=lambda shape, dtype: self._start(machine, Draws([machine.stream.seed or 0, -1])),
+            initializer=lambda shape, dtype: self._start(
+                machine, Draws(machine.stream.key.value - tf.constant([0, 1], tf.int64))
+            ),
             trainable=False,
             name="chains",
         )

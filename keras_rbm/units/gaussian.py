@@ -43,7 +43,6 @@ class Gaussian(Unit):
     domain = "Gaussian units need finite values"
     advice = "Remove or fill in the missing values."
     activation = "linear"
-    error_name = "squared error a case"
 
     def __init__(self, precision: float | Sequence[float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

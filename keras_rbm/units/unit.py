@@ -25,7 +25,7 @@ class Unit(keras.layers.Layer):
 
     and the units of a group are independent given their fields. Fields and states have shape `(batch, units)`, sums
     over the group `(batch,)`. A new kind of unit states `base`, `log_partition`, `mean`, `mode`, `sample`,
-    `distribution`, `in_domain` and `moments_to_bias`, and then works in every model.
+    `distribution`, `in_domain` and `adapt_to_moments`, and then works in every model.
 
     Args:
         bias_initializer, bias_regularizer, bias_constraint: as in `keras.layers.Dense`.
@@ -41,8 +41,6 @@ class Unit(keras.layers.Layer):
     advice: ClassVar[str]
     #: The Keras activation of the deterministic layer that `as_dense` makes.
     activation: ClassVar[str]
-    #: What `reconstruction_error` measures, and in what unit.
-    error_name: ClassVar[str] = "cross-entropy, nats a case"
 
     def __init__(
         self,
@@ -101,7 +99,7 @@ class Unit(keras.layers.Layer):
         return tf.reduce_sum(x * field, -1) - self.base(x) - self.log_partition(field)
 
     def reconstruction_error(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
-        """How badly units in `field` predict `x`, `(batch,)`, in the unit that `error_name` says."""
+        """How badly units in `field` predict `x`, `(batch,)`: cross-entropy in nats, or squared error."""
         return -self.log_prob(x, field)
 
     def base(self, x: tf.Tensor) -> tf.Tensor:
