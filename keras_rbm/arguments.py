@@ -30,11 +30,11 @@ def get(identifier: Any, known: dict[str, type[T]], base: type[T], what: str, **
     raise ValueError(f"{what} must be one of {names}, or a {base.__name__} object. Received: {identifier!r}")
 
 
-def clone(layer: T) -> T:
+def clone(layer: Any) -> Any:
     """A new object with the same configuration and none of the weights."""
-    config = layer.get_config()  # type: ignore[attr-defined]
+    config = layer.get_config()
     config.pop("name", None)
-    return type(layer).from_config(config)  # type: ignore[attr-defined]
+    return type(layer).from_config(config)
 
 
 def positive_integer(value: Any, name: str) -> int:
