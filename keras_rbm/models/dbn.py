@@ -76,7 +76,7 @@ class DBN(Machine):
             )
         self.units = [positive_integer(n, "units") for n in units]
         kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
-        self._hidden = keras.saving.serialize_keras_object(clone(kind))  # its layers have copies
+        self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
         options = {
             "centered": centered,
             "kernel_initializer": kernel_initializer,
