@@ -22,7 +22,8 @@ def measure(run: Run) -> dict[str, str]:
     found["reconstruction error of the DBN, test set"] = f"{error.mean():.2f} nats a case"
     curves = run.histories().get("pretraining-1", {})
     if "val_pseudo_log_likelihood" in curves:
-        last = curves["val_pseudo_log_likelihood"][-10:]  # one random pixel a case is little: a mean over epochs
+        values = curves["val_pseudo_log_likelihood"]
+        last = values[-max(1, len(values) // 4) :]  # one random pixel a case is little: the mean of the last quarter
         name = f"pseudo-log-likelihood of the first RBM, validation set, mean of the last {len(last)} epochs"
         found[name] = f"{np.mean(last):.1f} nats a case"
     nets = {"fine-tuned DBN": run.classifier, "the same network from random weights": run.rival}
