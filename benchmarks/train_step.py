@@ -50,7 +50,7 @@ def scikit_learn(x: np.ndarray) -> Callable[[], None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", action="store_true", help="time other compile settings too")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     x = keras_rbm.load("mnist").x_train[: BATCH * UPDATES]
     x = (np.random.default_rng(0).random(x.shape, dtype="float32") < x).astype("float32")

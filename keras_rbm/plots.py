@@ -133,8 +133,12 @@ def learning_curves(
         axes.set_ylabel(labels.get(metric, metric.replace("_", " ")), fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
         axes.xaxis.get_major_locator().set_params(integer=True)
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    # below, where it hides no curve
+    figure.legend(
+        handles=list(lines.values()), labels=list(lines), loc="outside lower center", ncols=4, frameon=False, fontsize=7
+    )
     return figure
 
 

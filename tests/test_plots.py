@@ -108,7 +108,7 @@ def test_learning_curves_have_a_panel_a_metric_and_a_line_a_training():
     assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
     assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
     np.testing.assert_array_equal(lines[1].get_xydata(), [[1, 3.5], [2, 2.5], [3, 1.5]])
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "first",
         "first (validation)",
         "second",
