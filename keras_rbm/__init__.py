@@ -20,9 +20,21 @@ if _keras.config.backend() != "tensorflow":
         f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
     )
 
-from keras_rbm import callbacks, datasets, likelihood, plots, samplers, units
+from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
 from keras_rbm.datasets import load
 from keras_rbm.models import DBN, RBM
 from keras_rbm.version import __version__
 
-__all__ = ["DBN", "RBM", "__version__", "callbacks", "datasets", "likelihood", "load", "plots", "samplers", "units"]
+__all__ = [
+    "DBN",
+    "RBM",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "likelihood",
+    "load",
+    "plots",
+    "regularizers",
+    "samplers",
+    "units",
+]

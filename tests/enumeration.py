@@ -42,8 +42,14 @@ class Fixed(samplers.Sampler):
         super().__init__(**kwargs)
         self.v_model = tf.constant(v_model)
 
-    def negative_phase(self, machine: RBM, v_data: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.v_model, v_data.dtype)
+    def negative_phase(self, machine: RBM, v_data: tf.Tensor, weights: tf.Tensor) -> samplers.Samples:
+        return as_samples(tf.cast(self.v_model, v_data.dtype))
+
+
+def as_samples(v: Any) -> samplers.Samples:
+    """Given states as a negative phase would hand them over, each as good as the other."""
+    v = tf.convert_to_tensor(v)
+    return samplers.Samples(v, tf.ones(v.shape[0], v.dtype))
 
 
 def random_rbm(

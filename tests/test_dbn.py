@@ -47,7 +47,7 @@ def replay(dbn: DBN, v: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]
     awake = [tf.constant(v)]
     for rbm in dbn.lower:
         awake.append(rbm.sample_h_from_v(awake[-1]))
-    dream = [dbn.top.sampler.negative_phase(dbn.top, awake[-1])]
+    dream = [dbn.top.sampler.negative_phase(dbn.top, awake[-1], tf.ones(len(v), "float64")).v]
     for rbm in dbn.lower[::-1]:
         dream.append(rbm.sample_v_from_h(dream[-1]))
     for stream, key in zip(streams, keys, strict=True):
@@ -193,9 +193,9 @@ class Recording(samplers.CD):
 
     seen: list[np.ndarray] = []
 
-    def negative_phase(self, machine, v_data):
+    def negative_phase(self, machine, v_data, weights):
         self.seen.append(v_data.numpy())
-        return super().negative_phase(machine, v_data)
+        return super().negative_phase(machine, v_data, weights)
 
 
 def prototypes(number: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from tests.enumeration import (
     PAIRINGS,
     Exact,
     Fixed,
+    as_samples,
     binary_states,
     centered,
     exact_gradient,
@@ -136,11 +137,18 @@ def test_adapt_sets_the_means_of_units_without_input(stream):
 # --- gradients
 
 
+def contrast(rbm: RBM, v, v_model, weights) -> tuple:
+    """Losses and gradients of data against given samples."""
+    v, weights = (tf.convert_to_tensor(x) for x in (v, weights))
+    lesson = rbm.contrast(v, weights, as_samples(v_model))
+    return lesson.values["loss"], lesson.gradients
+
+
 def expected_contrast(rbm: RBM, v: np.ndarray) -> list[np.ndarray]:
     """Gradients of `contrast` with exact negative samples: it is affine in the samples' distribution."""
     exact = Exact(rbm)
     data, weights = tf.constant(v), tf.ones(len(v), "float64")
-    one = tf.function(lambda v_model: [g for _, g in rbm.contrast(data, v_model, weights)[1]])
+    one = tf.function(lambda v_model: [g for _, g in contrast(rbm, data, v_model, weights)[1]])
     likely = exact.p_v > 1e-16
     found = [one(tf.constant(state[None])) for state in exact.v[likely]]
     return [np.tensordot(exact.p_v[likely], np.stack(g), 1) for g in zip(*found, strict=True)]
@@ -166,7 +174,7 @@ def test_contrast_of_any_samples(centring):
     """The gradients by hand, batch means of both sides, and the loss of each case."""
     rbm = random_rbm(centered=centring)
     v, v_model, weights = binary_states(5)[3:9], binary_states(5)[[2, 30]], np.array([1.0, 3.0, 0.0, 0.5, 1.0, 1.0])
-    losses, pairs = rbm.contrast(*(tf.constant(x) for x in (v, v_model, weights)))
+    losses, pairs = contrast(rbm, v, v_model, weights)
     exact = Exact(rbm)
     assert_rounded(losses, exact.free_energy(v) - exact.free_energy(v_model).mean())
     expected = plain_gradient(exact.parameters, v, v_model, weights)
@@ -184,8 +192,8 @@ def test_weights_count_cases(centring):
     """Weight 2 is a row twice, weight 0 a row left out."""
     rbm = random_rbm(centered=centring)
     v, v_model = tf.constant(binary_states(5)[7:10]), tf.constant(binary_states(5)[:3])
-    weighted = rbm.contrast(v, v_model, tf.constant([2.0, 0.0, 1.0], "float64"))[1]
-    repeated = rbm.contrast(tf.gather(v, [0, 0, 2]), v_model, tf.ones(3, "float64"))[1]
+    weighted = contrast(rbm, v, v_model, tf.constant([2.0, 0.0, 1.0], "float64"))[1]
+    repeated = contrast(rbm, tf.gather(v, [0, 0, 2]), v_model, tf.ones(3, "float64"))[1]
     for (_, a), (_, b) in zip(weighted, repeated, strict=True):
         assert_rounded(a, b)
 
@@ -300,11 +308,11 @@ def test_training_raises_the_exact_likelihood_of_bars_and_stripes():
     rbm = RBM(12, sampler=samplers.PCD(num_steps=5, num_chains=100), seed=0)
     rbm.build((None, 16))
     start = exact_log_likelihood(rbm, v)
-    rbm.compile(keras.optimizers.Adam(0.01))
-    rbm.fit(np.tile(v, (40, 1)), batch_size=30, epochs=30, verbose=0)
+    rbm.compile(keras.optimizers.SGD(0.1))
+    rbm.fit(np.tile(v, (40, 1)), batch_size=30, epochs=60, verbose=0)
     end = exact_log_likelihood(rbm, v)
     assert -11.2 < start < -10.9
-    assert -5.0 < end < np.log(1 / 30)
+    assert -4.5 < end < np.log(1 / 30)
 
 
 # --- the same in every mode, and twice
@@ -373,8 +381,8 @@ def test_the_gradient_of_training_is_that_of_single_cases_averaged():
     v_model = binary_states(5)[:4]
     ones = tf.ones(1, "float64")
     pairs = zip(tf.split(v, 4), tf.split(v_model, 4), strict=True)
-    singles = [rbm.contrast(a, b, ones)[1] for a, b in pairs]
-    whole = rbm.contrast(tf.constant(v), tf.constant(v_model), tf.ones(4, "float64"))[1]
+    singles = [contrast(rbm, a, b, ones)[1] for a, b in pairs]
+    whole = contrast(rbm, tf.constant(v), tf.constant(v_model), tf.ones(4, "float64"))[1]
     for i, (_, gradient) in enumerate(whole):
         assert_rounded(gradient, np.mean([single[i][1] for single in singles], 0))
 

@@ -10,6 +10,7 @@ from tests.enumeration import PAIRINGS, Exact, index, random_rbm
 from tests.statistics import assert_frequencies, assert_means, assert_moments
 
 NUM = 40000
+ONES = tf.ones(1, "float64")
 
 
 def assert_distributed(v, exact: Exact) -> None:
@@ -46,7 +47,7 @@ def test_gibbs_moves_single_states_with_the_enumerated_probabilities(num_steps):
     expected = exact.transitions(start, num_steps)[0]
     v = np.repeat(start, NUM, 0)
     assert_frequencies(index(rbm.gibbs(v, num_steps)), expected)
-    assert_frequencies(index(samplers.CD(num_steps).negative_phase(rbm, tf.constant(v))), expected)
+    assert_frequencies(index(samplers.CD(num_steps).negative_phase(rbm, tf.constant(v), ONES).v), expected)
     assert_frequencies(index(rbm.sample(v=v, num_steps=num_steps)), expected)
     means = rbm.sample(v=v, num_steps=num_steps, mean=True)
     assert_means(means, expected @ exact.v)
@@ -82,8 +83,9 @@ def test_negative_phase_leaves_the_distribution_as_it_is(name, pairing):
         rbm.sampler.chains.assign(v)
         v = v[:3]  # whatever the batch
     for _ in range(2):
-        v_model = rbm.sampler.negative_phase(rbm, tf.constant(v))
-        rbm.sampler.update(v_model, [])
+        samples = rbm.sampler.negative_phase(rbm, tf.constant(v), ONES)
+        rbm.sampler.update(samples, [])
+        v_model = samples.v
         assert v_model.shape[0] == NUM
         assert_distributed(v_model, exact)
 
@@ -100,17 +102,17 @@ def frozen(sampler: samplers.Sampler) -> RBM:
 def test_cd_starts_from_the_data_and_pcd_from_its_chains():
     v, chains = tf.constant(np.eye(4)), 1 - np.eye(4)[:2]
     rbm = frozen(samplers.CD(num_steps=3, dtype="float64"))
-    np.testing.assert_array_equal(rbm.sampler.negative_phase(rbm, v), v)
+    np.testing.assert_array_equal(rbm.sampler.negative_phase(rbm, v, ONES).v, v)
     rbm = frozen(samplers.PCD(num_steps=3, num_chains=2, dtype="float64"))
     rbm.sampler.chains.assign(chains)
-    np.testing.assert_array_equal(rbm.sampler.negative_phase(rbm, v), chains)
+    np.testing.assert_array_equal(rbm.sampler.negative_phase(rbm, v, ONES).v, chains)
 
 
 def test_chains_go_on_from_step_to_step():
     """The negative phase itself changes nothing; the training step keeps its samples."""
     rbm = random_rbm(sampler=samplers.PCD(num_chains=30, dtype="float64"))
     before, key = np.array(rbm.sampler.chains), np.array(rbm.stream.key)
-    v_model = rbm.sampler.negative_phase(rbm, tf.zeros((1, 5), "float64"))
+    v_model = rbm.sampler.negative_phase(rbm, tf.zeros((1, 5), "float64"), ONES).v
     np.testing.assert_array_equal(rbm.sampler.chains, before)
     assert np.any(v_model != before)
     rbm.stream.key.assign(key)

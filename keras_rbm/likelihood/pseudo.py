@@ -4,48 +4,98 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from keras_rbm.likelihood.subject import checked_model
 from keras_rbm.random import Draws
+from keras_rbm.units import Unit
 
 
-def pseudo_log_likelihood(machine: Any, v: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """An unbiased estimate of `sum_i log p(v_i | the other v)`, from one unit i of each case, drawn at random.
+def pseudo_log_likelihood(model: Any, x: Any, exact: bool = False, seed: int = 0) -> np.ndarray:
+    """`sum_i log p(v_i | the other v)` of each case, or an unbiased estimate of it from one unit i drawn at random.
 
     A monitor, not a likelihood. Values between 0 and 1 of Bernoulli units count as probabilities: their unit's term is
     minus a cross-entropy.
 
     Args:
-        machine: an RBM whose visible units have two states.
-        v: `(batch, visible)`.
-        draws: where the units to look at come from.
+        model: an RBM whose visible units have two states.
+        x: data, an array `(cases, visible)` or a `tf.data.Dataset` of batches.
+        exact: whether to sum over all units: as many times the work as there are units.
+        seed: rules which unit of each case is looked at.
 
     Returns:
-        nats a case, `(batch,)`.
+        nats a case, float64, `(cases,)`.
 
     Raises:
-        ValueError: if the visible units have no two states.
+        TypeError: if the model is no RBM.
+        ValueError: if the visible units have not two states, the model is not built or not finite, or the data do not
+            fit it.
+
+    Example:
+
+    ```python
+    keras_rbm.likelihood.pseudo_log_likelihood(rbm, x_test).mean()
+    ```
 
     Reference:
         Besag, 1975, "Statistical analysis of non-lattice data", section 3; one unit a case as in the Deep Learning
         Tutorials (Theano), RBM chapter.
     """
-    units = machine.visible
+    if checked_model(model).undirected() is not model:
+        raise TypeError(f"Pseudo-likelihood is that of an RBM. Received: {type(model).__name__}")
+    _two_states(model.visible)
+    found = []
+    for i, batch in enumerate(model.checked_batches(x)):
+        v = model.as_states(batch)
+        if exact:
+            log_p = model.as_function(all_sites, jit_compile=True)(v)
+        else:
+            log_p = model.as_function(_one_flip_at)(v, tf.constant([seed, i << 16], tf.int64))
+        found.append(np.asarray(log_p, "float64"))
+    return np.concatenate(found)
+
+
+def _two_states(units: Unit) -> tuple[float, float]:
     if units.states is None or len(units.states) != 2:
         raise ValueError(
             f"Pseudo-likelihood needs visible units with two states. Received: {type(units).__name__} units."
         )
-    low, high = units.states
+    return units.states[0], units.states[1]
+
+
+def one_flip(machine: Any, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """The estimate, `(batch,)`, from one unit of each row of `v` `(batch, visible)`: what training logs."""
+    site = draws.integers(tf.shape(v)[:1], machine.visible.width)
+    return machine.visible.width * _site_log_prob(machine, v, machine.hidden_field(v), site)
+
+
+def _one_flip_at(machine: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    return one_flip(machine, v, Draws(key))
+
+
+def all_sites(machine: Any, v: tf.Tensor) -> tf.Tensor:
+    """The exact sum over all units, `(batch,)`."""
     field = machine.hidden_field(v)
-    site = draws.integers(tf.shape(v)[:1], units.width)
+
+    def add(site: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sites = tf.repeat(site, tf.shape(v)[0])
+        return site + 1, total + tf.cast(_site_log_prob(machine, v, field, sites), tf.float64)
+
+    start = tf.zeros(tf.shape(v)[:1], tf.float64)
+    return tf.while_loop(lambda site, total: site < machine.visible.width, add, (0, start))[1]
+
+
+def _site_log_prob(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+    """`log p(v_i | the other v)` of unit `site` `(batch,)` of each row, where the hidden units feel `field`."""
+    low, high = _two_states(machine.visible)
     v_site = tf.gather(v, site, batch_dims=1)
     w_site = tf.cast(tf.gather(machine.w_rec, site), field.dtype)
-    b_site = tf.cast(tf.gather(units.bias, site), field.dtype)
+    b_site = tf.cast(tf.gather(machine.visible.bias, site), field.dtype)
 
     def log_weight(state: float) -> tf.Tensor:
         return b_site * state + machine.hidden.log_partition(field + (state - v_site)[:, None] * w_site)
 
     log_odds = log_weight(high) - log_weight(low)
     p = (v_site - low) / (high - low)
-    log_p = p * tf.math.log_sigmoid(log_odds) + (1 - p) * tf.math.log_sigmoid(-log_odds)
-    return units.width * log_p
+    return p * tf.math.log_sigmoid(log_odds) + (1 - p) * tf.math.log_sigmoid(-log_odds)

@@ -97,7 +97,7 @@ class DBN(Machine):
             )
             for i, n in enumerate(self.units)
         ]
-        names = ["wake_loss", "sleep_loss", "reconstruction_error"]
+        names = ["wake_loss", "sleep_loss", "reconstruction_error", *self.top.sampler.log_names]
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
@@ -114,6 +114,9 @@ class DBN(Machine):
     def top(self) -> RBM:
         """The undirected layer."""
         return self.rbms[-1]
+
+    def undirected(self) -> RBM:
+        return self.top
 
     def build(self, input_shape: Any) -> None:
         shape = input_shape
@@ -167,6 +170,15 @@ class DBN(Machine):
             states.append(rbm.sample_h_from_v(states[-1]))
         return states
 
+    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        log_ratio = tf.zeros(tf.shape(v)[:1], v.dtype)
+        for rbm in self.lower:
+            field = rbm.hidden_field(v)
+            h = rbm.hidden.sample(field, draws)
+            log_ratio += rbm.visible.log_prob(v, rbm.visible_field(h)) - rbm.hidden.log_prob(h, field)
+            v = h
+        return v, log_ratio
+
     def _down(self, x: tf.Tensor) -> list[tf.Tensor]:
         """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
         states = [x]
@@ -178,11 +190,10 @@ class DBN(Machine):
 
     def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
         awake = self._up(v)
-        top_model = self.top.sampler.negative_phase(self.top, awake[-1])
-        dream = self._down(top_model)
-        dream_weights = self.top.sampler.sample_weights(top_model, weights)
-        top_loss, top_gradients = self.top.contrast(awake[-1], top_model, weights, dream_weights)
-        gradients = list(top_gradients)
+        samples = self.top.sampler.negative_phase(self.top, awake[-1], weights)
+        dream, dream_weights = self._down(samples.v), samples.weights
+        lesson = self.top.contrast(awake[-1], weights, samples)
+        gradients = lesson.gradients
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias)]
@@ -196,12 +207,13 @@ class DBN(Machine):
             gradients += zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True)
         mean_sleep = tf.fill(tf.shape(weights), mean_sleep)
         values = {
-            "loss": top_loss + wake_loss + mean_sleep,
+            **lesson.values,
+            "loss": lesson.values["loss"] + wake_loss + mean_sleep,
             "wake_loss": wake_loss,
             "sleep_loss": mean_sleep,
             "reconstruction_error": self.reconstruction_error(v),
         }
-        return Lesson(values, gradients, lambda: self.top.sampler.update(top_model, [g for _, g in top_gradients]))
+        return lesson._replace(values=values, gradients=gradients)
 
     # --- greedy pretraining
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from keras_rbm import export
 from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.models.learner import Learner
+from keras_rbm.random import Draws
+from keras_rbm.units.moments import moments
 
 
 def as_count(value: Any, name: str) -> tf.Tensor:
@@ -25,18 +29,38 @@ def as_count(value: Any, name: str) -> tf.Tensor:
 class Machine(Learner):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
-    A subclass also answers `encode`, `reconstruction_field`, `start` and `walk`.
+    A subclass also answers `undirected`, `ascend`, `encode`, `reconstruction_field`, `start` and `walk`.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = checked_seed(seed)
-        self._walk = tf.function(self.walk, reduce_retracing=True)
+        self._functions: dict[Any, Callable[..., Any]] = {}
+
+    def as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """A function whose first argument is a machine, as a `tf.function` of this one: made once, with `options`."""
+        if function not in self._functions:
+            bound = functools.partial(function, self)
+            self._functions[function] = tf.function(bound, reduce_retracing=True, **options)
+        return self._functions[function]
 
     @property
     def has_free_energy(self) -> bool:
         """Whether `free_energy` is defined."""
         return False
+
+    @abstractmethod
+    def undirected(self) -> Any:
+        """The RBM whose partition function the model's likelihood needs."""
+
+    @abstractmethod
+    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        """From visible states to those of the top's visible units, drawn by recognition.
+
+        Returns:
+            `x`, `(batch, undirected().visible)`, and `log p(v, states below x | x) - log q(states above v | v)`, nats,
+            `(batch,)`: add `log p(x)` of that RBM, and the mean over draws is a lower bound of `log p(v)`.
+        """
 
     @abstractmethod
     def encode(self, v: Any) -> tf.Tensor:
@@ -65,20 +89,20 @@ class Machine(Learner):
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        count, mean, squares = 0, np.zeros(1), np.zeros(1)
-        for batch in checks.batches(data):
-            batch = checks.checked_array(batch, self.visible, self.visible.width if self.built else None, "float32")
-            batch = np.asarray(batch, dtype="float64")
-            total = count + len(batch)
-            shift = batch.mean(0) - mean
-            squares = squares + ((batch - batch.mean(0)) ** 2).sum(0) + shift**2 * count * len(batch) / total
-            mean, count = mean + shift * len(batch) / total, total
-        if not count:
-            raise ValueError("`adapt` needs data of at least one row. Received: none")
+        mean, variance, count = moments(self.checked_batches(data))
         if not self.built:
             self.build((None, len(mean)))
-        self.visible.adapt_to_moments(mean, squares / count, count)
+        self.visible.adapt_to_moments(mean, variance, count)
         self.after_adapt()
+
+    def checked_batches(self, data: Any) -> Iterator[np.ndarray]:
+        """Batches of an array or a `tf.data.Dataset`, each checked.
+
+        Raises:
+            ValueError: if one is empty, of another width, or outside the units' domain.
+        """
+        for batch in checks.batches(data):
+            yield checks.checked_array(batch, self.visible, self.visible.width if self.built else None, "float32")
 
     def after_adapt(self) -> None:
         """Called when the visible bias has been set anew."""
@@ -131,7 +155,7 @@ class Machine(Learner):
 
     def advance(self, state: tf.Tensor, num_steps: Any, mean: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         """`walk`, compiled: chains that began with `start` or `start_from` go on from where they are."""
-        return self._walk(state, as_count(num_steps, "num_steps"), mean)
+        return self.as_function(type(self).walk)(state, as_count(num_steps, "num_steps"), mean)
 
     def _begin(self, num_samples: Any, v: Any) -> tf.Tensor:
         if v is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import keras
@@ -11,11 +10,11 @@ import tensorflow as tf
 from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
-from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
+from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.data import shape_error
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine, as_count
-from keras_rbm.random import RandomStream
+from keras_rbm.random import Draws, RandomStream
 from keras_rbm.units.unit import as_dtype
 
 
@@ -48,6 +47,10 @@ class RBM(Machine):
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
         centered: whether to follow the centred gradient, which the data's and hidden units' means do not disturb.
+        offset_rate: how fast those means move to the batch's, in (0, 1]; 1 takes each batch's own. The first steps
+            average all batches so far.
+        activity_regularizer: penalty on the batch mean of the hidden units' means, `(1, units)`: see
+            `keras_rbm.regularizers.Sparsity`.
         kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
@@ -77,25 +80,32 @@ class RBM(Machine):
         sampler: Any = "cd",
         tied: bool = True,
         centered: bool = True,
+        offset_rate: float = 0.01,
+        activity_regularizer: Any = None,
         kernel_initializer: Any = None,
         kernel_regularizer: Any = None,
         kernel_constraint: Any = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed=seed, **kwargs)
+        super().__init__(seed=seed, activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive_integer(units, "units")
         self.stream = RandomStream(seed, name="stream")
         self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
-        if isinstance(self.visible, unit_kinds.Gaussian) and isinstance(self.hidden, unit_kinds.Gaussian):
+        both_gaussian = all(isinstance(side, unit_kinds.Gaussian) for side in (self.visible, self.hidden))
+        if both_gaussian and kernel_constraint is None:
             raise ValueError(
                 "Gaussian visible and Gaussian hidden units have no partition function unless the weights stay small. "
-                "Received: visible and hidden both Gaussian. Use hidden='bernoulli'."
+                "Received: visible and hidden both Gaussian. Use hidden='bernoulli', or bound the weights by a "
+                "kernel_constraint."
             )
+        if not 0 < offset_rate <= 1:
+            raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
         self.tied = tied
         self.centered = centered
+        self.offset_rate = float(offset_rate)
         self.kernel_initializer = keras.initializers.get(
             keras.initializers.RandomNormal(stddev=0.01, seed=seed)
             if kernel_initializer is None
@@ -103,8 +113,9 @@ class RBM(Machine):
         )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self._gibbs = tf.function(partial(samplers.gibbs, self), reduce_retracing=True)
         self._trackers = {"reconstruction_error": keras.metrics.Mean("reconstruction_error")}
+        for name in self.sampler.log_names:
+            self._trackers[name] = keras.metrics.Mean(name)
         if self.visible.states is not None:
             self._trackers["pseudo_log_likelihood"] = keras.metrics.Mean("pseudo_log_likelihood")
 
@@ -132,8 +143,25 @@ class RBM(Machine):
                 name="w_gen",
                 **options,
             )
+        if self.centered:
+            for name, width in (("visible_offset", num_visible), ("hidden_offset", self.units), ("offset_age", None)):
+                offset = self.add_weight(
+                    shape=() if width is None else (width,),
+                    dtype=self.state_dtype,
+                    initializer="zeros",
+                    trainable=False,
+                    aggregation="mean",
+                    name=name,
+                )
+                setattr(self, name, offset)
         self.sampler.prepare(self)
         self.built = True
+
+    def undirected(self) -> RBM:
+        return self
+
+    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        return v, tf.zeros(tf.shape(v)[:1], v.dtype)
 
     @property
     def w_gen(self) -> tf.Tensor:
@@ -144,12 +172,19 @@ class RBM(Machine):
 
     def hidden_field(self, v: tf.Tensor, beta: Any = 1.0) -> tf.Tensor:
         """`beta * (c + v . w_rec)`, `(batch, units)`."""
-        return self.hidden.field(self._product(v, self.w_rec), beta)
+        return self.hidden.field(self.hidden_input(v), beta)
 
     def visible_field(self, h: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0) -> tf.Tensor:
         """`(1 - beta) * base_bias + beta * (b + h . w_gen)`, `(batch, visible)`."""
-        product = self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
-        return self.visible.field(product, beta, base_bias)
+        return self.visible.field(self.visible_input(h), beta, base_bias)
+
+    def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
+        """What visible states bring to the hidden units' fields: `v . w_rec`, `(batch, units)`."""
+        return self._product(v, self.w_rec)
+
+    def visible_input(self, h: tf.Tensor) -> tf.Tensor:
+        """What hidden states bring to the visible units' fields: `h . w_gen`, `(batch, visible)`."""
+        return self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
 
     def _product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
         """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
@@ -221,7 +256,7 @@ class RBM(Machine):
             beta: inverse temperature, which scales the fields: a number, or `(batch, 1)`.
         """
         v = self.as_states(v)
-        return self._gibbs(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
+        return self.as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
 
     def start(self, num_samples: Any) -> tf.Tensor:
         zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
@@ -238,52 +273,74 @@ class RBM(Machine):
     # --- learning
 
     def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
-        v_model = self.sampler.negative_phase(self, v)
-        loss, gradients = self.contrast(v, v_model, weights, self.sampler.sample_weights(v_model, weights))
-        values = {
-            "loss": loss,
-            "reconstruction_error": self.reconstruction_error(v),
-        }
+        lesson = self.contrast(v, weights, self.sampler.negative_phase(self, v, weights))
+        lesson.values["reconstruction_error"] = self.reconstruction_error(v)
         if "pseudo_log_likelihood" in self._trackers:
-            values["pseudo_log_likelihood"] = pseudo_log_likelihood(self, v, self.stream)
-        return Lesson(values, gradients, lambda: self.sampler.update(v_model, [g for _, g in gradients]))
+            lesson.values["pseudo_log_likelihood"] = one_flip(self, v, self.stream)
+        return lesson
 
-    def contrast(
-        self, v: tf.Tensor, v_model: tf.Tensor, weights: tf.Tensor, model_weights: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, list[tuple[keras.Variable, tf.Tensor]]]:
+    def contrast(self, v: tf.Tensor, weights: tf.Tensor, samples: samplers.Samples) -> Lesson:
         """Free energy of data against that of samples, and its gradient, centred if this RBM is.
 
-        With W, b, c the plain gradients of `mean F(v) - mean F(v_model)` and mu, lambda the means of the data and of
-        their hidden units, the centred ones are
+        With W, b, c the plain gradients of `mean F(v) - mean F(samples)` and mu, lambda moving averages of the means of
+        the data and of their hidden units (see `offset_rate`), the centred ones are
 
             dW' = dW - mu dc^T - db lambda^T,   db' = db - dW' lambda,   dc' = dc - dW'^T mu
 
         Args:
             v: data, `(batch, visible)`, with case weights `(batch,)`.
-            v_model: samples of the model, `(chains, visible)`, taken as constants.
-            model_weights: what each sample counts, `(chains,)`; the same by default.
+            samples: of the model, taken as constants.
 
         Returns:
-            the loss of each case, `(batch,)`, and pairs of variable and gradient.
+            the `loss` of each case, `(batch,)`, and what the sampler logs; the gradients; and what to keep: offsets and
+            the sampler's state.
 
         Reference:
             Melchior, Fischer & Wiskott, 2016, "How to center deep Boltzmann machines".
         """
         variables = [self.w_rec, self.visible.bias, self.hidden.bias]
-        v_model = tf.stop_gradient(v_model)
-        if model_weights is None:
-            model_weights = tf.ones(tf.shape(v_model)[:1], v_model.dtype)
+        v_model = tf.stop_gradient(samples.v)
         with tf.GradientTape() as tape:
-            losses = self.free_energy(v) - weighted_mean(self.free_energy(v_model), model_weights)
+            losses = self.free_energy(v) - weighted_mean(self.free_energy(v_model), samples.weights)
             loss = weighted_mean(losses, weights)
         dw, db, dc = tape.gradient(loss, variables)
-        if self.centered:
-            mu = tf.cast(weighted_mean(v, weights), dw.dtype)
-            lam = tf.cast(weighted_mean(self.mean_h_from_v(v), weights), dw.dtype)
+        offsets = self._moved_offsets(v, weights) if self.centered else []
+        if offsets:
+            mu, lam = (tf.cast(offset, dw.dtype) for _, offset in offsets[:2])
             dw = dw - mu[:, None] * dc - db[:, None] * lam
             db = db - tf.linalg.matvec(dw, lam)
             dc = dc - tf.linalg.matvec(dw, mu, transpose_a=True)
-        return losses, list(zip(variables, (dw, db, dc), strict=True))
+        gradients = [dw, db, dc]
+
+        def keep() -> None:
+            for variable, value in offsets:
+                variable.assign(value)
+            self.sampler.update(samples, gradients)
+
+        # What penalises the activity is added after centring, or it would leak into the visible bias.
+        penalty = self._activity_gradient(v, weights)
+        total = gradients if penalty is None else [a + b for a, b in zip(gradients, penalty, strict=True)]
+        values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
+        return Lesson(values, list(zip(variables, total, strict=True)), keep)
+
+    def _moved_offsets(self, v: tf.Tensor, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """The means of data and hidden units with this batch in them, and how many batches that makes."""
+        some = tf.cast(tf.reduce_any(weights > 0), v.dtype)
+        rate = some * tf.maximum(as_dtype(self.offset_rate, v.dtype), 1 / (1 + self.offset_age))
+        means = weighted_mean(v, weights), weighted_mean(self.mean_h_from_v(v), weights)
+        olds = tf.convert_to_tensor(self.visible_offset), tf.convert_to_tensor(self.hidden_offset)
+        new = [old + rate * (mean - old) for old, mean in zip(olds, means, strict=True)]
+        variables = (self.visible_offset, self.hidden_offset, self.offset_age)
+        return list(zip(variables, [*new, self.offset_age + some], strict=True))
+
+    def _activity_gradient(self, v: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor] | None:
+        """Gradient of the activity regularizer's penalty in W, b and c."""
+        if self.activity_regularizer is None:
+            return None
+        with tf.GradientTape() as tape:
+            penalty = self.activity_regularizer(weighted_mean(self.mean_h_from_v(v), weights)[None])
+        dw, dc = tape.gradient(penalty, [self.w_rec, self.hidden.bias])
+        return [dw, tf.zeros_like(self.visible.bias), dc]
 
     def as_tied(self, sampler: Any) -> RBM:
         """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""
@@ -315,6 +372,8 @@ class RBM(Machine):
             "sampler": serialize(self.sampler),
             "tied": self.tied,
             "centered": self.centered,
+            "offset_rate": self.offset_rate,
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_rbm import arguments
 from keras_rbm.samplers.cd import CD
+from keras_rbm.samplers.fast_pcd import FastPCD
 from keras_rbm.samplers.gibbs import gibbs, sweep
 from keras_rbm.samplers.pcd import PCD
-from keras_rbm.samplers.sampler import Sampler
+from keras_rbm.samplers.sampler import Sampler, Samples
+from keras_rbm.samplers.tempering import ParallelTempering
 
-__all__ = ["CD", "PCD", "Sampler", "get", "gibbs", "sweep"]
+if TYPE_CHECKING:
+    from keras_rbm.samplers.kernel import BlockGibbs
 
-_KNOWN: dict[str, type[Sampler]] = {"cd": CD, "pcd": PCD}
+__all__ = [
+    "CD",
+    "PCD",
+    "BlockGibbs",
+    "FastPCD",
+    "ParallelTempering",
+    "Sampler",
+    "Samples",
+    "get",
+    "gibbs",
+    "sweep",
+]
+
+_KNOWN: dict[str, type[Sampler]] = {"cd": CD, "pcd": PCD, "fast_pcd": FastPCD, "parallel_tempering": ParallelTempering}
 
 
 def get(identifier: Any, **kwargs: Any) -> Sampler:
-    """The sampler that a name (`"cd"`, `"pcd"`), a config or an object means.
+    """The sampler that a name (`"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`), a config or an object means.
 
     Raises:
         ValueError: for anything else; the known names are listed.
     """
     return arguments.get(identifier, _KNOWN, Sampler, "A sampler", **kwargs)
+
+
+def __getattr__(name: str) -> Any:
+    """`BlockGibbs` brings TensorFlow Probability with it, which takes seconds to import: only when asked for."""
+    if name == "BlockGibbs":
+        from keras_rbm.samplers.kernel import BlockGibbs
+
+        return BlockGibbs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_rbm.samplers.gibbs import gibbs
-from keras_rbm.samplers.sampler import Sampler
+from keras_rbm.samplers.sampler import Sampler, Samples
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -30,8 +30,6 @@ class CD(Sampler):
         Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
     """
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor) -> tf.Tensor:
-        return gibbs(machine, v_data, self.num_steps)
-
-    def sample_weights(self, v_model: tf.Tensor, data_weights: tf.Tensor) -> tf.Tensor:
-        return data_weights  # a sample counts as much as the case that it started from
+    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
+        # A sample counts as much as the case that it started from.
+        return Samples(gibbs(machine, v_data, self.num_steps), weights)

@@ -6,16 +6,27 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_rbm.random import Draws
 
-def sweep(machine: Any, v: tf.Tensor, beta: Any = 1.0) -> tf.Tensor:
+
+def sweep(machine: Any, v: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0, draws: Draws | None = None) -> tf.Tensor:
     """All hidden units given `v`, then all visible ones given those: one step of block Gibbs sampling.
 
     Args:
-        machine: anything with `sample_h_from_v` and `sample_v_from_h`.
+        machine: anything with units `visible` and `hidden`, and `hidden_input` and `visible_input` between them.
         v: visible states, `(batch, visible)`.
         beta: inverse temperature; scales the fields, a number or `(batch, 1)`.
+        base_bias: the visible bias at `beta = 0`, `(visible,)`.
+        draws: where random numbers come from; the machine's own stream by default.
     """
-    return machine.sample_v_from_h(machine.sample_h_from_v(v, beta), beta)
+    return sweep_from(machine, machine.hidden_input(v), beta, base_bias, draws)
+
+
+def sweep_from(machine: Any, hidden_input: tf.Tensor, beta: Any, base_bias: Any, draws: Draws | None) -> tf.Tensor:
+    """`sweep`, where what the visible states bring to the hidden units, `(batch, units)`, is known already."""
+    draws = draws or machine.stream
+    h = machine.hidden.sample(machine.hidden.field(hidden_input, beta), draws)
+    return machine.visible.sample(machine.visible.field(machine.visible_input(h), beta, base_bias), draws)
 
 
 def gibbs(machine: Any, v: tf.Tensor, num_steps: Any, beta: Any = 1.0) -> tf.Tensor:

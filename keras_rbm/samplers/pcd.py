@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
 from keras_rbm.samplers.gibbs import gibbs
-from keras_rbm.samplers.sampler import Sampler
+from keras_rbm.samplers.sampler import Sampler, Samples
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -39,6 +39,11 @@ class PCD(Sampler):
         super().__init__(num_steps, **kwargs)
         self.num_chains = positive_integer(num_chains, "num_chains")
 
+    @property
+    def num_rows(self) -> int:
+        """How many states the chains have in all."""
+        return self.num_chains
+
     def prepare(self, machine: Any) -> None:
         if self.built:
             if self.chains.shape[1] != machine.visible.width:
@@ -48,7 +53,7 @@ class PCD(Sampler):
                 )
             return
         self.chains = self.add_weight(
-            shape=(self.num_chains, machine.visible.width),
+            shape=(self.num_rows, machine.visible.width),
             dtype=machine.state_dtype,
             initializer=lambda shape, dtype: self._start(
                 machine, Draws(machine.stream.key.value - tf.constant([0, 1], tf.int64))
@@ -59,17 +64,18 @@ class PCD(Sampler):
         self.built = True
 
     def _start(self, machine: Any, draws: Draws) -> tf.Tensor:
-        zeros = tf.zeros((self.num_chains, machine.visible.width), machine.state_dtype)
+        zeros = tf.zeros((self.num_rows, machine.visible.width), machine.state_dtype)
         return machine.visible.sample(machine.visible.field(zeros), draws)
 
     def reset(self, machine: Any) -> None:
         self.chains.assign(self._start(machine, machine.stream))
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor) -> tf.Tensor:
-        return gibbs(machine, tf.identity(self.chains.value), self.num_steps)
+    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
+        v = gibbs(machine, tf.identity(self.chains.value), self.num_steps)
+        return Samples(v, tf.ones(self.num_chains, weights.dtype), v)
 
-    def update(self, v_model: tf.Tensor, gradients: list[tf.Tensor]) -> None:
-        self.chains.assign(v_model)
+    def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
+        self.chains.assign(samples.state)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "num_chains": self.num_chains}

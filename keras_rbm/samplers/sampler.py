@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
+
+
+class Samples(NamedTuple):
+    """What a negative phase found.
+
+    Args:
+        v: samples of the model, `(samples, visible)`, which need not be as many as the data.
+        weights: what each of them counts, `(samples,)`.
+        state: what `Sampler.update` keeps for the next step.
+        logs: scalars by name.
+    """
+
+    v: tf.Tensor
+    weights: tf.Tensor
+    state: Any = None
+    logs: dict[str, tf.Tensor] = {}
 
 
 class Sampler(keras.layers.Layer):
@@ -23,6 +39,9 @@ class Sampler(keras.layers.Layer):
         ValueError: if `num_steps` is not a positive integer.
     """
 
+    #: Names of the scalars in `Samples.logs`.
+    log_names: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, num_steps: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.num_steps = positive_integer(num_steps, "num_steps")
@@ -34,16 +53,22 @@ class Sampler(keras.layers.Layer):
     def reset(self, machine: Any) -> None:
         """Starts the state anew, from the machine's visible bias."""
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor) -> tf.Tensor:
-        """Samples of the model, `(chains, visible)`, which need not be as many as the data."""
+    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
+        """Samples of the model.
+
+        Args:
+            machine: an RBM.
+            v_data: the batch, `(batch, visible)`, with case weights `(batch,)`.
+        """
         raise NotImplementedError
 
-    def sample_weights(self, v_model: tf.Tensor, data_weights: tf.Tensor) -> tf.Tensor:
-        """What each sample counts, `(chains,)`: all the same, unless samples belong to cases."""
-        return tf.ones(tf.shape(v_model)[:1], data_weights.dtype)
+    def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
+        """Keeps what the next step needs.
 
-    def update(self, v_model: tf.Tensor, gradients: list[tf.Tensor]) -> None:
-        """Keeps what the next step needs of this one's samples and gradients."""
+        Args:
+            samples: what `negative_phase` found.
+            gradients: of minus the log-likelihood, in the weights, the visible and the hidden bias.
+        """
 
     def get_build_config(self) -> None:
         """Nothing: the machine that a sampler belongs to prepares it."""

@@ -100,12 +100,15 @@ class Gaussian(Unit):
     def in_domain(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(tf.math.is_finite(x))
 
+    def bias_for(self, mean: np.ndarray, count: int) -> np.ndarray:
+        return np.asarray(self.precision) * mean
+
     def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
         if self.given_precision is None:
             # Rounding leaves a constant column a variance of about (mean * epsilon)^2, not exactly zero.
             constant = variance <= 1e-12 * np.maximum(1.0, mean**2)
             self.precision.assign(1 / np.where(constant, 1.0, variance))
-        self.bias.assign(np.asarray(self.precision) * mean)
+        super().adapt_to_moments(mean, variance, count)
 
     def as_dense(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gamma = np.asarray(self.precision)

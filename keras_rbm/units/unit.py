@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import keras
@@ -25,7 +26,7 @@ class Unit(keras.layers.Layer):
 
     and the units of a group are independent given their fields. Fields and states have shape `(batch, units)`, sums
     over the group `(batch,)`. A new kind of unit states `base`, `log_partition`, `mean`, `mode`, `sample`,
-    `distribution`, `in_domain` and `adapt_to_moments`, and then works in every model.
+    `distribution`, `in_domain` and `bias_for`, and then works in every model.
 
     Args:
         bias_initializer, bias_regularizer, bias_constraint: as in `keras.layers.Dense`.
@@ -102,6 +103,17 @@ class Unit(keras.layers.Layer):
         """How badly units in `field` predict `x`, `(batch,)`: cross-entropy in nats, or squared error."""
         return -self.log_prob(x, field)
 
+    @property
+    def log2_num_states(self) -> float:
+        """Binary logarithm of how many joint states the group has; infinite for real-valued units."""
+        return math.inf if self.states is None else self.width * math.log2(len(self.states))
+
+    def enumerate(self, index: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        """The joint states that the numbers `index` `(n,)`, int64, stand for, `(n, units)`; of units with `states`."""
+        states = self.states or ()
+        places = tf.constant([len(states) ** i for i in range(self.width)], tf.int64)
+        return tf.gather(tf.constant(states, dtype), index[:, None] // places % len(states))
+
     def base(self, x: tf.Tensor) -> tf.Tensor:
         """The part of the energy that no parameter touches, summed over the group, `(batch,)`."""
         return tf.zeros(tf.shape(x)[:-1], x.dtype)
@@ -130,13 +142,17 @@ class Unit(keras.layers.Layer):
         """Whether all of `x` are states these units can take (or means of such states): a boolean scalar."""
         raise NotImplementedError
 
+    def bias_for(self, mean: np.ndarray, count: int) -> np.ndarray:
+        """The bias with which units without input have the mean of `count` observed states, `(units,)`."""
+        raise NotImplementedError
+
     def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
-        """Sets the bias so that units without input have the mean of `count` observed states.
+        """Sets the bias so that units without input have the moments of `count` observed states.
 
         Args:
             mean, variance: of each unit, `(units,)`.
         """
-        raise NotImplementedError
+        self.bias.assign(self.bias_for(mean, count))
 
     def as_dense(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Kernel and bias of the Keras `Dense` layer, with this class's `activation`, that computes `mean`."""

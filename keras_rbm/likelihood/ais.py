@@ -1,0 +1,274 @@
+"""Annealed importance sampling, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
+from keras_rbm.likelihood.exact import can_be_exact, exact_draws
+from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.random import Draws
+from keras_rbm.samplers.gibbs import sweep_from
+from keras_rbm.units.moments import moments
+
+#: Temperatures, or sweeps, between two returns to Python.
+_CHUNK = 250
+#: Keys of different uses with one seed are this far apart, and sweeps of one use that far.
+_USE, _SWEEP = 2**32, 2**8
+
+
+@dataclass(frozen=True)
+class LogPartition:
+    """An estimate of `log Z`, and how far to trust it.
+
+    Args:
+        log_z: nats.
+        standard_error: of `log_z`, nats, by the delta method; it knows nothing of modes that no chain has met.
+        effective_sample_size: how many equal weights would be as good as these: near 1, nothing can be trusted.
+        kind: what `log_z` is in expectation: `"lower bound"`, `"upper bound"`, or `"estimate"`.
+        log_weights: each chain's own estimate of `log Z`, `(num_chains,)`.
+    """
+
+    log_z: float
+    standard_error: float
+    effective_sample_size: float
+    kind: str
+    log_weights: np.ndarray = field(repr=False)
+
+
+def ais(
+    model: Any,
+    data: Any = None,
+    num_chains: int = 100,
+    num_temperatures: int = 10_000,
+    betas: Sequence[float] | None = None,
+    seed: int = 0,
+    verbose: Any = "auto",
+) -> LogPartition:
+    """Estimates `log Z` by annealed importance sampling: chains that are led from independent units to the model.
+
+    The mean of the weights is `Z` in expectation, so `log_z` is too low in expectation, and the log-likelihood that
+    follows from it too high. Read it beside `reverse_ais`.
+
+    Args:
+        model: an RBM of any units, or a DBN, of which the top RBM is meant.
+        data: training data, an array or a `tf.data.Dataset` of batches, whose means give the visible biases at the
+            independent end; without data, the model's own visible biases.
+        num_chains: at least 1.
+        num_temperatures: steps of equal length from 0 to 1, at least 1.
+        betas: increasing inverse temperatures from 0 to 1, instead.
+        seed: rules all chains; the model's own random state is not touched.
+        verbose: whether to show a progress bar (0: none).
+
+    Raises:
+        TypeError: if the model is no machine of this package.
+        ValueError: for counts that are not positive, another schedule, a model that is not built or not finite, or data
+            that do not fit it.
+
+    Example:
+
+    ```python
+    forward = keras_rbm.likelihood.ais(rbm, x_train)
+    backward = keras_rbm.likelihood.reverse_ais(rbm, x_train)
+    print(forward.log_z, backward.log_z, forward.effective_sample_size)
+    ```
+
+    Reference:
+        Neal, 2001, "Annealed importance sampling"; Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep
+        belief networks", section 4.1.
+    """
+    rbm, schedule, seed = _checked(model, num_chains, num_temperatures, betas, seed)
+    base_bias = _base_bias(model, data, seed)
+    start = rbm.visible.sample(
+        rbm.visible.field(tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype), 0.0, base_bias),
+        _draws(tf.constant(seed, tf.int64), 1),
+    )
+    log_weights = _log_z_base(rbm, base_bias) + _anneal(rbm, start, schedule, base_bias, seed, verbose, "AIS")
+    return _summary(log_weights, 1, "lower bound")
+
+
+def reverse_ais(
+    model: Any,
+    data: Any = None,
+    num_chains: int = 100,
+    num_temperatures: int = 10_000,
+    betas: Sequence[float] | None = None,
+    burn_in: int = 10_000,
+    seed: int = 0,
+    verbose: Any = "auto",
+) -> LogPartition:
+    """Estimates `log Z` by annealing the other way: from states of the model to independent units.
+
+    From exact states of the model the mean of the weights is `1 / Z` in expectation, so `log_z` is too high in
+    expectation, and the log-likelihood that follows from it too low. Exact states are drawn where a side can be
+    enumerated. Otherwise chains start in training data and make `burn_in` Gibbs sweeps first, and the result is called
+    an estimate: its start does not know modes that neither data nor chains have met. It never starts from the particles
+    of `ais`: both would miss the same modes.
+
+    Args:
+        data: as in `ais`; needed where no side of the model can be enumerated. Chains start in rows drawn from an
+            array, or in the first ones of a dataset.
+        burn_in: Gibbs sweeps before annealing, at least 1, where states cannot be drawn exactly.
+
+    The other arguments, and errors, are those of `ais`.
+
+    Reference:
+        Burda, Grosse & Salakhutdinov, 2015, "Accurate and conservative estimates of MRF log-likelihood using reverse
+        annealing" (RAISE). As there, the chain is run backwards so that errors make the likelihood worse, not better.
+        Unlike there, the chains start in states of the model, not in the test case, and `Z` of the model itself is
+        estimated, not the likelihood of the annealing process as a generative model; so from inexact starts the figure
+        is no bound. Exact starts: Grosse, Ghahramani & Adams, 2015, "Sandwiching the marginal likelihood using
+        bidirectional Monte Carlo".
+    """
+    rbm, schedule, seed = _checked(model, num_chains, num_temperatures, betas, seed)
+    exact = can_be_exact(rbm)
+    positive_integer(burn_in, "burn_in")
+    base_bias = _base_bias(model, data, seed)
+    if exact:
+        start = tf.cast(exact_draws(rbm, num_chains, seed), rbm.state_dtype)
+    elif data is None:
+        raise ValueError(
+            "No side of this model can be enumerated, so reverse AIS needs training data to start its chains from. "
+            "Received: data=None."
+        )
+    else:
+        start = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose)
+    annealed = _anneal(rbm, start, schedule[::-1], base_bias, seed, verbose, "reverse AIS")
+    return _summary(_log_z_base(rbm, base_bias) - annealed, -1, "upper bound" if exact else "estimate")
+
+
+def _checked(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: int) -> tuple[Any, np.ndarray, int]:
+    rbm = checked_model(model).undirected()
+    positive_integer(num_chains, "num_chains")
+    if betas is None:
+        betas = np.linspace(0, 1, positive_integer(num_temperatures, "num_temperatures") + 1)
+    return rbm, checked_betas(betas, first=0), checked_seed(seed) or 0
+
+
+def _draws(seed: tf.Tensor, use: int, sweep: Any = 0) -> Draws:
+    """Random numbers of one sweep of one use of a seed."""
+    return Draws(tf.stack([seed + use * _USE, tf.cast(sweep, tf.int64) * _SWEEP]))
+
+
+def _tops(model: Any, data: Any, seed: int) -> Any:
+    """Batches of data as states of the top's visible units."""
+    for i, batch in enumerate(model.checked_batches(data)):
+        yield model.as_function(_ascended)(model.as_states(batch), tf.constant([seed + 2 * _USE, i * _SWEEP], tf.int64))
+
+
+def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    return model.ascend(v, Draws(key))[0]
+
+
+def _base_bias(model: Any, data: Any, seed: int) -> tf.Tensor:
+    rbm = model.undirected()
+    if data is None:
+        return tf.cast(rbm.visible.bias, rbm.state_dtype)
+    mean, _, count = moments(_tops(model, data, seed))
+    return tf.cast(rbm.visible.bias_for(mean, count), rbm.state_dtype)
+
+
+def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:
+    """So many rows of the data as states of the top's visible units, repeated where there are fewer."""
+    if hasattr(data, "__array__"):
+        data = np.asarray(data)[np.random.default_rng(seed).permutation(len(data))[:number]]
+    found: list[tf.Tensor] = []
+    for batch in _tops(model, data, seed):
+        found.append(batch)
+        if sum(len(part) for part in found) >= number:
+            break
+    rows = tf.concat(found, 0)
+    return tf.gather(rows, tf.range(number) % len(rows))
+
+
+def _log_z_base(rbm: Any, base_bias: tf.Tensor) -> float:
+    """`log Z` at `beta = 0`: both sides independent."""
+    sides = (rbm.visible, base_bias), (rbm.hidden, tf.zeros_like(rbm.hidden.bias))
+    return sum(float(units.log_partition(tf.cast(field, tf.float64)[None])[0]) for units, field in sides)
+
+
+def _burnt_in(rbm: Any, v: tf.Tensor, num_steps: int, seed: int, verbose: Any) -> tf.Tensor:
+    sweeps = rbm.as_function(_sweeps, jit_compile=True)
+    for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
+        v = sweeps(v, start, stop, tf.constant(seed, tf.int64))
+    return v
+
+
+def _sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def step(k: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return k + 1, sweep_from(rbm, rbm.hidden_input(v), 1.0, 0.0, _draws(seed, 3, k))
+
+    return tf.while_loop(lambda k, v: k < stop, step, (start, v))[1]
+
+
+def _anneal(
+    rbm: Any, v: tf.Tensor, betas: np.ndarray, base_bias: tf.Tensor, seed: int, verbose: Any, title: str
+) -> np.ndarray:
+    """Leads chains along the inverse temperatures `betas`, from `v` at the first of them.
+
+    Returns:
+        the sum of `log p*(v; beta') - log p*(v; beta)` over the steps, `(chains,)`, float64, `p*` the visible marginal
+        before normalisation.
+    """
+    step = rbm.as_function(_anneal_steps, jit_compile=True)
+    log_weights = tf.zeros(len(v), tf.float64)
+    schedule = tf.constant(betas, tf.float64)
+    for start, stop in _chunks(len(betas) - 1, verbose, title):
+        v, log_weights = step(v, log_weights, schedule, base_bias, start, stop, tf.constant(seed, tf.int64))
+    return log_weights.numpy()
+
+
+def _anneal_steps(
+    rbm: Any,
+    v: tf.Tensor,
+    log_weights: tf.Tensor,
+    betas: tf.Tensor,
+    base_bias: tf.Tensor,
+    start: tf.Tensor,
+    stop: tf.Tensor,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    slope = tf.cast(rbm.visible.bias, v.dtype) - base_bias
+
+    def step(k: tf.Tensor, v: tf.Tensor, log_weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        now, then = tf.cast(betas[k], v.dtype), tf.cast(betas[k + 1], v.dtype)
+        hidden_input = rbm.hidden_input(v)
+        gain = rbm.hidden.log_partition(rbm.hidden.field(hidden_input, then)) - rbm.hidden.log_partition(
+            rbm.hidden.field(hidden_input, now)
+        )
+        gain = tf.cast(gain, tf.float64) + (betas[k + 1] - betas[k]) * tf.cast(tf.linalg.matvec(v, slope), tf.float64)
+        v = sweep_from(rbm, hidden_input, then, base_bias, _draws(seed, 4, k))
+        return k + 1, v, log_weights + gain
+
+    return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights))[1:]
+
+
+def _chunks(total: int, verbose: Any, title: str) -> Any:
+    """Where each part starts and stops, as tensors; a progress bar moves between them, and Ctrl-C works."""
+    bar = keras.utils.Progbar(total, verbose=1, unit_name=title) if verbose else None
+    for start in range(0, total, _CHUNK):
+        stop = min(start + _CHUNK, total)
+        yield tf.constant(start), tf.constant(stop)
+        if bar:
+            bar.update(stop)
+
+
+def _summary(log_weights: np.ndarray, direction: int, kind: str) -> LogPartition:
+    """Mean weight, in the direction in which weights are unbiased: of `Z` (1) or of `1 / Z` (-1)."""
+    exponents = direction * log_weights
+    weights = np.exp(exponents - exponents.max())
+    mean, number = weights.mean(), len(weights)
+    error = weights.std(ddof=1) / (mean * np.sqrt(number)) if number > 1 else float("nan")
+    return LogPartition(
+        log_z=float(direction * (np.log(mean) + exponents.max())),
+        standard_error=float(error),
+        effective_sample_size=float(weights.sum() ** 2 / (weights**2).sum()),
+        kind=kind,
+        log_weights=log_weights,
+    )

@@ -1,0 +1,134 @@
+"""Partition functions without error."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.units import Gaussian, Unit
+
+#: The most joint states that are enumerated.
+MAX_LOG2_STATES = 20
+#: Numbers held at a time, at most.
+_CHUNK = 2**22
+
+
+class _Side(NamedTuple):
+    """A group to enumerate, the group to sum out given its states, and the weights from the first to the second."""
+
+    units: Unit
+    others: Unit
+    weights: tf.Tensor
+
+
+def _smaller_side(rbm: Any) -> _Side:
+    w = tf.cast(rbm.w_rec, tf.float64)
+    visible, hidden = _Side(rbm.visible, rbm.hidden, w), _Side(rbm.hidden, rbm.visible, tf.transpose(w))
+    return min(visible, hidden, key=lambda side: side.units.log2_num_states)
+
+
+def can_be_exact(rbm: Any) -> bool:
+    """Whether `exact_log_partition` has an answer."""
+    return _both_gaussian(rbm) or _smaller_side(rbm).units.log2_num_states <= MAX_LOG2_STATES
+
+
+def exact_log_partition(rbm: Any) -> float:
+    """`log Z`, `Z` the sum of `exp(-E(v, h))` over all states, in nats, float64.
+
+    Enumerates the side with the fewest joint states, at most 2^20, a part at a time; the other side is summed out in
+    closed form. Gaussian units on both sides are one Gaussian. Of a DBN, that of its top RBM.
+
+    Raises:
+        TypeError: if the model is no machine of this package.
+        ValueError: if there are too many states, if the model is not built or not finite, or if `Z` diverges.
+
+    Example:
+
+    ```python
+    log_p = -rbm.free_energy(x) - keras_rbm.likelihood.exact_log_partition(rbm)
+    ```
+    """
+    rbm = checked_model(rbm).undirected()
+    if _both_gaussian(rbm):
+        return _gaussian_log_partition(rbm)
+    return float(np.logaddexp.reduce(_state_log_weights(_enumerable(rbm))))
+
+
+def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
+    """Visible states drawn exactly, `(number, visible)`; where `can_be_exact`."""
+    rng = np.random.default_rng(seed)
+    if _both_gaussian(rbm):
+        precision, linear = _joint_gaussian(rbm)
+        noise = np.linalg.solve(np.linalg.cholesky(precision).T, rng.normal(size=(len(linear), number)))
+        joint = np.linalg.solve(precision, linear)[:, None] + noise
+        return joint[: rbm.visible.width].T
+    side = _enumerable(rbm)
+    log_weights = _state_log_weights(side)
+    cumulative = np.cumsum(np.exp(log_weights - log_weights.max()))
+    index = np.searchsorted(cumulative, rng.random(number) * cumulative[-1], side="right")
+    states = side.units.enumerate(tf.constant(np.minimum(index, len(cumulative) - 1)), tf.float64)
+    if side.units is rbm.visible:
+        return states.numpy()
+    return side.others.distribution(side.others.field(states @ side.weights)).sample(seed=seed).numpy()
+
+
+def _enumerable(rbm: Any) -> _Side:
+    side = _smaller_side(rbm)
+    size = side.units.log2_num_states
+    if size > MAX_LOG2_STATES:
+        count = f"2^{size:.0f} joint states" if size < math.inf else "infinitely many states"
+        raise ValueError(
+            f"At most 2^{MAX_LOG2_STATES} joint states can be enumerated. Received: {count} on the smaller side of "
+            f"{rbm.visible.width}-{rbm.hidden.width} units. Use likelihood.ais and likelihood.reverse_ais."
+        )
+    return side
+
+
+def _state_log_weights(side: _Side) -> np.ndarray:
+    """Log of the summed weight of each joint state of the side, float64."""
+    total = round(2**side.units.log2_num_states)
+    chunk = max(1, min(total, _CHUNK // max(side.others.width, side.units.width)))
+
+    @tf.function
+    def log_weights(index: tf.Tensor) -> tf.Tensor:
+        states = side.units.enumerate(index, tf.float64)
+        return side.others.log_partition(side.others.field(states @ side.weights)) - side.units.energy(states)
+
+    parts = [
+        log_weights(tf.range(start, min(start + chunk, total), dtype=tf.int64)) for start in range(0, total, chunk)
+    ]
+    return np.concatenate(parts)
+
+
+def _both_gaussian(rbm: Any) -> bool:
+    return isinstance(rbm.visible, Gaussian) and isinstance(rbm.hidden, Gaussian)
+
+
+def _joint_gaussian(rbm: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Precision matrix and linear term of all units together, visible ones first.
+
+    Raises:
+        ValueError: if they are no distribution.
+    """
+    w = np.asarray(rbm.w_rec, "float64")
+    sides = rbm.visible, rbm.hidden
+    gamma_v, gamma_h = (np.diag(np.asarray(side.precision, "float64")) for side in sides)
+    precision = np.block([[gamma_v, -w], [-w.T, gamma_h]])
+    smallest = np.linalg.eigvalsh(precision)[0]
+    if smallest <= 0:
+        raise ValueError(
+            "The partition function diverges: Gaussian units on both sides need weights so small that the joint "
+            f"precision matrix is positive definite. Received: a smallest eigenvalue of {smallest:g}. Bound the "
+            "weights more tightly by kernel_constraint."
+        )
+    return precision, np.concatenate([np.asarray(side.bias, "float64") for side in sides])
+
+
+def _gaussian_log_partition(rbm: Any) -> float:
+    precision, linear = _joint_gaussian(rbm)
+    log_det = np.linalg.slogdet(precision)[1]
+    return float(len(linear) / 2 * np.log(2 * np.pi) - log_det / 2 + linear @ np.linalg.solve(precision, linear) / 2)

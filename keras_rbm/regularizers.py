@@ -1,0 +1,53 @@
+"""Penalties that Keras does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class Sparsity(keras.regularizers.Regularizer):
+    """Pulls the mean activation of each hidden unit over the batch towards a target.
+
+        cost * sum_j [ p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)) ],   q_j the batch mean of unit j
+
+    Give it to a machine (or any Keras layer with outputs between 0 and 1) as `activity_regularizer`.
+
+    Args:
+        target: mean activation `p`, between 0 and 1, ends excluded.
+        cost: nats of penalty to one nat of divergence, at least 0.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    ```python
+    rbm = keras_rbm.RBM(500, activity_regularizer=keras_rbm.regularizers.Sparsity(target=0.1, cost=0.1))
+    ```
+
+    Reference:
+        Nair & Hinton, 2009, "3D object recognition with deep belief nets", section 3.3; Hinton, 2012, "A practical
+        guide to training restricted Boltzmann machines", section 11.
+    """
+
+    def __init__(self, target: float = 0.1, cost: float = 0.1) -> None:
+        if not 0 < target < 1:
+            raise ValueError(f"`target` must be between 0 and 1, ends excluded. Received: target={target!r}")
+        if not 0 <= cost < float("inf"):
+            raise ValueError(f"`cost` must be at least 0. Received: cost={cost!r}")
+        self.target, self.cost = float(target), float(cost)
+
+    def __call__(self, x: Any) -> tf.Tensor:
+        q = tf.reduce_mean(tf.convert_to_tensor(x), 0)
+        margin = tf.constant(keras.backend.epsilon(), q.dtype)
+        q = tf.clip_by_value(q, margin, 1 - margin)
+        p = self.target
+        divergence = p * (tf.math.log(p) - tf.math.log(q)) + (1 - p) * (tf.math.log(1 - p) - tf.math.log1p(-q))
+        return self.cost * tf.reduce_sum(divergence)
+
+    def get_config(self) -> dict:
+        return {"target": self.target, "cost": self.cost}

@@ -1,0 +1,62 @@
+"""Block Gibbs sampling for TensorFlow Probability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_rbm.arguments import positive_integer
+from keras_rbm.random import Draws
+from keras_rbm.samplers.gibbs import sweep
+from keras_rbm.units.unit import as_dtype
+
+
+class BlockGibbs(tfp.mcmc.TransitionKernel):
+    """Block Gibbs sweeps of an RBM as a `TransitionKernel`, so that `tfp.mcmc.sample_chain` runs on it.
+
+    States are visible states, `(chains, visible)`. Random numbers come from the seed that TensorFlow Probability hands
+    over; the machine's own stream is not touched.
+
+    Args:
+        rbm: a built RBM.
+        num_steps: sweeps a transition, at least 1.
+        beta: inverse temperature, from 0 up.
+
+    Raises:
+        ValueError: if the RBM is not built, or an argument is out of range.
+
+    Example:
+
+    ```python
+    kernel = keras_rbm.samplers.BlockGibbs(rbm)
+    v = tfp.mcmc.sample_chain(1000, rbm.start(4), kernel=kernel, trace_fn=None, seed=0)  # (1000, 4, visible)
+    ```
+    """
+
+    def __init__(self, rbm: Any, num_steps: int = 1, beta: float = 1.0) -> None:
+        if not rbm.built:
+            raise ValueError("An RBM must be built before it is sampled. Fit it, adapt it or call it on data.")
+        if not beta >= 0:
+            raise ValueError(f"`beta` must be at least 0. Received: beta={beta!r}")
+        self.rbm = rbm
+        self._parameters = {"rbm": rbm, "num_steps": positive_integer(num_steps, "num_steps"), "beta": beta}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self._parameters
+
+    @property
+    def is_calibrated(self) -> bool:
+        return True
+
+    def bootstrap_results(self, init_state: tf.Tensor) -> tuple:
+        return ()
+
+    def one_step(self, current_state: tf.Tensor, previous_kernel_results: tuple, seed: Any = None) -> tuple:
+        v = self.rbm.as_states(current_state)
+        draws = Draws(tfp.random.sanitize_seed(seed))
+        for _ in range(self._parameters["num_steps"]):
+            v = sweep(self.rbm, v, as_dtype(self._parameters["beta"], v.dtype), draws=draws)
+        return tf.cast(v, current_state.dtype), previous_kernel_results
