@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp, softmax
 
-from keras_rbm import RBM, samplers, units
+from keras_rbm import DBN, RBM, samplers, units
+from tests.statistics import assert_frequencies, assert_moments
 
 PRECISIONS = (1.5, 0.7, 2.5)
 GRID = np.linspace(-20.0, 20.0, 201)
@@ -23,6 +24,8 @@ PAIRINGS = {
     "gaussian-bernoulli": ("gaussian", 2, "bernoulli", 4),
     "bernoulli-gaussian": ("bernoulli", 5, "gaussian", 2),
 }
+#: These, and Gaussian units on both sides.
+ALL_PAIRINGS = [*PAIRINGS, "gaussian-gaussian"]
 
 
 class Parameters(NamedTuple):
@@ -68,6 +71,41 @@ def random_rbm(
     return rbm
 
 
+def small_rbm(pairing: str, scale: float = 0.8, seed: int = 1, **kwargs: Any) -> RBM:
+    """A random RBM of one of `ALL_PAIRINGS`, small enough to be summed over."""
+    rbm = random_rbm(*PAIRINGS[pairing], **kwargs) if pairing in PAIRINGS else gaussian_rbm(1, 1, **kwargs)
+    randomize_small(rbm, scale, seed)
+    return rbm
+
+
+def gaussian_rbm(num_visible: int, num_hidden: int, **kwargs: Any) -> RBM:
+    """Gaussian units on both sides, of precisions that differ between the sides; weights that allow it."""
+    dtype = kwargs.get("dtype", "float64")
+    visible = units.Gaussian(PRECISIONS[:num_visible], dtype=dtype)
+    hidden = units.Gaussian(PRECISIONS[::-1][:num_hidden], dtype=dtype)
+    rbm = random_rbm(visible, num_visible, hidden, num_hidden, kernel_constraint="max_norm", **kwargs)
+    randomize_small(rbm)
+    return rbm
+
+
+def randomize_small(rbm: RBM, scale: float = 0.8, seed: int = 1) -> None:
+    """Random weights; between Gaussian sides half as large as those at which `Z` diverges."""
+    randomize(rbm, scale, seed)
+    w, _, _, gamma_v, gamma_h = parameters(rbm)
+    if gamma_v.any() and gamma_h.any():
+        coupling = w / np.sqrt(gamma_v)[:, None] / np.sqrt(gamma_h)
+        rbm.w_rec.assign(0.5 * w / np.linalg.norm(coupling, 2))
+
+
+def random_dbn(sizes: Any = (4, 3, 2), num_visible: int = 3, visible: str = "bernoulli", **kwargs: Any) -> DBN:
+    """A built DBN with random weights, those upwards and downwards not tied; float64 unless told otherwise."""
+    kwargs = {"dtype": "float64", "seed": 0, **kwargs}
+    dbn = DBN(list(sizes), visible=kind(visible, num_visible, kwargs["dtype"]), **kwargs)
+    dbn.build((None, num_visible))
+    randomize(dbn)
+    return dbn
+
+
 def kind(name: str, width: int, dtype: str) -> units.Unit:
     """Units of a kind; Gaussian ones have precisions that differ."""
     if name == "gaussian":
@@ -106,20 +144,28 @@ def states(gamma: np.ndarray) -> tuple[np.ndarray, float]:
     return np.stack([m.ravel() for m in mesh], -1), len(gamma) * float(np.log(GRID[1] - GRID[0]))
 
 
-def log_weights(p: Parameters, v: Any, h: Any, beta: float = 1.0) -> tf.Tensor:
-    """`beta (b.v + c.h + v.W.h) - base(v) - base(h)` of each row of `v` with each row of `h`, `(len(v), len(h))`."""
+def log_weights(p: Parameters, v: Any, h: Any, beta: float = 1.0, base_bias: Any = None) -> tf.Tensor:
+    """`(1 - beta) b0.v + beta (b.v + c.h + v.W.h) - base(v) - base(h)` of each row of `v` with each row of `h`.
+
+    `b0` is the base bias, nothing by default; the result is `(len(v), len(h))`.
+    """
     v, h = tf.constant(v, tf.float64), tf.constant(h, tf.float64)
     linear = tf.linalg.matvec(v, p.b)[:, None] + tf.linalg.matvec(h, p.c) + v @ p.w @ tf.transpose(h)
     base = tf.linalg.matvec(v**2, p.gamma_v)[:, None] / 2 + tf.linalg.matvec(h**2, p.gamma_h) / 2
+    if base_bias is not None:
+        base -= (1 - beta) * tf.linalg.matvec(v, base_bias)[:, None]
     return beta * linear - base
 
 
 class Exact:
-    """The joint distribution of a small RBM: states `v` and `h`, and `p`, `(len(v), len(h))`."""
+    """The joint distribution of a small RBM, or of its `Parameters`: states `v` and `h`, and `p`, `(len(v), len(h))`.
 
-    def __init__(self, rbm: RBM, beta: float = 1.0) -> None:
-        self.parameters = parameters(rbm)
-        self.beta = beta
+    At an inverse temperature `beta`, and with the visible bias `base_bias` where that is 0.
+    """
+
+    def __init__(self, rbm: RBM | Parameters, beta: float = 1.0, base_bias: Any = None) -> None:
+        self.parameters = rbm if isinstance(rbm, Parameters) else parameters(rbm)
+        self.beta, self.base_bias = beta, base_bias
         self.v, log_dv = states(self.parameters.gamma_v)
         self.h, self.log_dh = states(self.parameters.gamma_h)
         self.log_weights = self._log_weights(self.v, self.h)
@@ -127,7 +173,7 @@ class Exact:
         self.p = softmax(self.log_weights)
 
     def _log_weights(self, v: Any, h: Any) -> np.ndarray:
-        return log_weights(self.parameters, v, h, self.beta).numpy()
+        return log_weights(self.parameters, v, h, self.beta, self.base_bias).numpy()
 
     @property
     def p_v(self) -> np.ndarray:
@@ -152,14 +198,65 @@ class Exact:
             p = p @ self.p_h_from_v(self.v) @ for_all
         return p
 
-    def draw(self, number: int) -> np.ndarray:
+    def swept(self, p_v: np.ndarray) -> np.ndarray:
+        """Probabilities of all visible states a sweep later, where those before are `p_v`."""
+        return p_v @ self.p_h_from_v(self.v) @ self.p_v_from_h(self.h)
+
+    def draw(self, number: int, seed: int = 7) -> np.ndarray:
         """Visible states drawn exactly."""
-        return self.v[np.random.default_rng(7).choice(len(self.v), number, p=self.p_v)]
+        return self.v[np.random.default_rng(seed).choice(len(self.v), number, p=self.p_v)]
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and covariance of the visible units."""
         mean = self.p_v @ self.v
         return mean, (self.v - mean).T @ (self.p_v[:, None] * (self.v - mean))
+
+
+def log_conditional(x: Any, field: Any, gamma: np.ndarray) -> np.ndarray:
+    """`log p(x | field)`, summed over the last axis: binary units where the precision `gamma` is zero."""
+    x, field = np.asarray(x, "float64"), np.asarray(field, "float64")
+    if gamma.any():
+        return (np.log(gamma / (2 * np.pi)) / 2 - gamma * (x - field / gamma) ** 2 / 2).sum(-1)
+    return (x * field - np.logaddexp(0, field)).sum(-1)
+
+
+class ExactDBN:
+    """All ways up a small DBN: from visible states to those of the top RBM's visible units, all hidden ones binary."""
+
+    def __init__(self, dbn: DBN) -> None:
+        self.lower = [(parameters(rbm), np.asarray(rbm.w_gen, "float64")) for rbm in dbn.lower]
+        self.top = Exact(dbn.top)
+
+    def ways(self, v: Any, layer: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row of `v` and each way up, `log q(way | v)` and `log p(v, way)`, both `(len(v), ways)`."""
+        if layer == len(self.lower):
+            return np.zeros((len(v), 1)), -self.top.free_energy(v)[:, None] - self.top.log_z
+        p, w_gen = self.lower[layer]
+        h = binary_states(len(p.c))
+        log_q = log_conditional(h, (v @ p.w + p.c)[:, None], p.gamma_h)
+        log_p = log_conditional(v[:, None], h @ w_gen + p.b, p.gamma_v)
+        log_q_above, log_p_above = self.ways(h, layer + 1)
+        pairs = (log_q[..., None] + log_q_above, log_p[..., None] + log_p_above)
+        return tuple(x.reshape(len(v), -1) for x in pairs)
+
+    def log_p(self, v: Any) -> np.ndarray:
+        """`log p(v)` of each row."""
+        return logsumexp(self.ways(v)[1], 1)
+
+    def bound(self, v: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of `log p(v, way) - log q(way | v)` over ways drawn from `q`, of each row of `v`."""
+        log_q, log_p = self.ways(v)
+        q, terms = np.exp(log_q), log_p - log_q
+        mean = (q * terms).sum(1)
+        return mean, (q * (terms - mean[:, None]) ** 2).sum(1)
+
+
+def assert_distributed(v: Any, exact: Exact) -> None:
+    """Visible states come from the enumerated distribution; Gaussian ones by their first two moments."""
+    if exact.parameters.gamma_v.any():
+        assert_moments(v, *exact.moments())
+    else:
+        assert_frequencies(index(v), exact.p_v)
 
 
 def exact_gradient(rbm: RBM, v: np.ndarray) -> list[np.ndarray]:

@@ -25,6 +25,11 @@ def assert_means(samples: Any, expected: Any) -> None:
     np.testing.assert_array_less(np.abs(samples.mean(0) - expected), SIGMAS * standard_error + 1e-12)
 
 
+def assert_mean(value: float, number: int, mean: float, deviation: float) -> None:
+    """A mean of so many independent values is within 5 standard errors; their mean and deviation are known."""
+    assert abs(value - mean) < SIGMAS * deviation / np.sqrt(number) + 1e-12, f"{value} instead of {mean}"
+
+
 def assert_moments(samples: Any, mean: Any, covariance: Any) -> None:
     """Means and covariances over the rows `(number, units)` are within 5 standard errors of those expected."""
     samples = np.asarray(samples, "float64")

@@ -15,22 +15,14 @@ from tests.enumeration import (
     binary_states,
     centered,
     index,
-    kind,
     parameters,
     plain_gradient,
+    random_dbn,
     random_rbm,
     randomize,
     sigmoid,
 )
 from tests.statistics import assert_frequencies, assert_means, assert_rounded
-
-
-def random_dbn(sizes=(4, 3, 2), num_visible: int = 3, visible: str = "bernoulli", **kwargs) -> DBN:
-    kwargs = {"dtype": "float64", "seed": 0, **kwargs}
-    dbn = DBN(list(sizes), visible=kind(visible, num_visible, kwargs["dtype"]), **kwargs)
-    dbn.build((None, num_visible))
-    randomize(dbn)
-    return dbn
 
 
 def bias(unit: units.Unit) -> np.ndarray:

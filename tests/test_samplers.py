@@ -6,19 +6,11 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import RBM, samplers
-from tests.enumeration import PAIRINGS, Exact, index, random_rbm
-from tests.statistics import assert_frequencies, assert_means, assert_moments
+from tests.enumeration import PAIRINGS, Exact, assert_distributed, index, random_rbm
+from tests.statistics import assert_frequencies, assert_means
 
 NUM = 40000
 ONES = tf.ones(1, "float64")
-
-
-def assert_distributed(v, exact: Exact) -> None:
-    """Visible states come from the enumerated distribution; Gaussian ones by their first two moments."""
-    if exact.parameters.gamma_v.any():
-        assert_moments(v, *exact.moments())
-    else:
-        assert_frequencies(index(v), exact.p_v)
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.5])

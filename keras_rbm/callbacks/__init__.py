@@ -1,6 +1,8 @@
 """What you watch while a machine trains."""
 
 from keras_rbm.callbacks.free_energy_gap import FreeEnergyGap
+from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
+from keras_rbm.callbacks.mixing_monitor import MixingMonitor
 from keras_rbm.callbacks.pictures import Pictures
 
-__all__ = ["FreeEnergyGap", "Pictures"]
+__all__ = ["FreeEnergyGap", "LikelihoodMonitor", "MixingMonitor", "Pictures"]

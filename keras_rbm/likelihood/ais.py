@@ -236,17 +236,20 @@ def _anneal_steps(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     slope = tf.cast(rbm.visible.bias, v.dtype) - base_bias
 
-    def step(k: tf.Tensor, v: tf.Tensor, log_weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        now, then = tf.cast(betas[k], v.dtype), tf.cast(betas[k + 1], v.dtype)
-        hidden_input = rbm.hidden_input(v)
-        gain = rbm.hidden.log_partition(rbm.hidden.field(hidden_input, then)) - rbm.hidden.log_partition(
-            rbm.hidden.field(hidden_input, now)
-        )
-        gain = tf.cast(gain, tf.float64) + (betas[k + 1] - betas[k]) * tf.cast(tf.linalg.matvec(v, slope), tf.float64)
-        v = sweep_from(rbm, hidden_input, then, base_bias, _draws(seed, 4, k))
-        return k + 1, v, log_weights + gain
+    def pair(k: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.slice(betas, [k], [2]), v.dtype)
 
-    return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights))[1:]
+    def step(k: tf.Tensor, v: tf.Tensor, log_weights: tf.Tensor, pair_k: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        now, then = pair_k[0], pair_k[1]
+        hidden_input = rbm.hidden_input(v)
+        gain = rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, then))
+        gain -= rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, now))
+        gain = tf.reduce_sum(gain, -1) + (then - now) * tf.reduce_sum(v * slope, -1)
+        v = sweep_from(rbm, hidden_input, then, base_bias, _draws(seed, 4, k))
+        # XLA on a CPU is half as fast if temperatures are looked up where they are used: the loop carries them.
+        return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
+
+    return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights, pair(start)))[1:3]
 
 
 def _chunks(total: int, verbose: Any, title: str) -> Any:

@@ -224,6 +224,7 @@ class DBN(Machine):
         optimizer: Any = "sgd",
         sampler: Any = "cd",
         batch_size: int = 100,
+        sample_weight: Any = None,
         validation_data: Any = None,
         callbacks: Callable[[int], list] | list | None = None,
         verbose: Any = "auto",
@@ -234,10 +235,11 @@ class DBN(Machine):
         The data flow upwards a batch at a time: the hidden states of the whole set are never held.
 
         Args:
-            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x` or `(x, ...)`.
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x`, `(x, y)` or
+                `(x, y, sample_weight)`.
             epochs, optimizer, sampler: one value, or a list of one a layer. Each layer gets an optimizer and a sampler
                 of its own.
-            batch_size: for arrays.
+            batch_size, sample_weight: for arrays; weights have shape `(cases,)`.
             validation_data: an array or dataset like `x`; the logs then have `val_*`.
             callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
             verbose: as in `fit`.
@@ -265,6 +267,7 @@ class DBN(Machine):
                 optimizer=plan["optimizer"][i],
                 sampler=plan["sampler"][i],
                 batch_size=batch_size,
+                sample_weight=sample_weight,
                 validation_data=validation_data,
                 callbacks=callbacks(i) if callable(callbacks) else callbacks,
                 verbose=verbose,
@@ -281,6 +284,7 @@ class DBN(Machine):
         optimizer: Any = "sgd",
         sampler: Any = "cd",
         batch_size: int = 100,
+        sample_weight: Any = None,
         validation_data: Any = None,
         callbacks: list | None = None,
         verbose: Any = "auto",
@@ -293,10 +297,10 @@ class DBN(Machine):
         """
         if not checks.is_array(x) and not isinstance(x, tf.data.Dataset):
             raise TypeError(f"Pretraining needs an array or a tf.data.Dataset. Received: {type(x).__name__}")
-        x, _, _ = self._checked(x, None, None)
+        x, _, weights = self._checked(x, None, sample_weight)
         target = self.rbms[layer]
         machine = target.as_tied(clone(samplers.get(sampler)))
-        stream = self._upwards(x, layer, batch_size)
+        stream = self._upwards(x, layer, batch_size, weights)
         validation_stream = None
         if validation_data is not None:
             validation_data, _, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
@@ -315,21 +319,27 @@ class DBN(Machine):
         finally:
             target.take_weights(machine)
 
-    def _upwards(self, x: Any, layer: int, batch_size: int) -> tf.data.Dataset:
-        """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch."""
-        batches = checks.array_batches(x, batch_size, self.seed) if checks.is_array(x) else x.map(inputs_of)
+    def _upwards(self, x: Any, layer: int, batch_size: int, weights: Any = None) -> tf.data.Dataset:
+        """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch, with case weights
+        where there are some."""
+        if checks.is_array(x):
+            arrays = x if weights is None else (x, np.zeros(len(weights)), weights)
+            batches = checks.array_batches(arrays, batch_size, self.seed)
+        else:
+            batches = x.map(without_labels)
         if layer:
             keyed = checks.with_keys(batches, None if self.seed is None else self.seed + layer)
             batches = keyed.map(
-                lambda key, v: self._sample_up_to(layer, v, Draws(key)), num_parallel_calls=tf.data.AUTOTUNE
+                lambda key, batch: self._sample_up_to(layer, batch, Draws(key)), num_parallel_calls=tf.data.AUTOTUNE
             )
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    def _sample_up_to(self, layer: int, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def _sample_up_to(self, layer: int, batch: Any, draws: Draws) -> Any:
+        v, *rest = batch if isinstance(batch, tuple) else (batch,)
         x = self.as_states(v)
         for rbm in self.rbms[:layer]:
             x = rbm.hidden.sample(rbm.hidden_field(x), draws)
-        return x
+        return (x, *rest) if rest else x
 
     # --- leaving
 
@@ -381,9 +391,10 @@ class DBN(Machine):
         }
 
 
-def inputs_of(*batch: Any) -> tf.Tensor:
-    """The `x` of a dataset's batch of `x` or `(x, ...)`."""
-    return batch[0]
+def without_labels(*batch: Any) -> Any:
+    """A dataset's batch of `x`, `(x, y)` or `(x, y, sample_weight)`: `x`, or `(x, 0, sample_weight)`."""
+    x, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    return x if weights is None else (x, tf.zeros_like(weights), weights)
 
 
 def per_layer(value: Any, name: str, num_layers: int) -> list:

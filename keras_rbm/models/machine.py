@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,14 @@ class Machine(Learner):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = checked_seed(seed)
-        self._functions: dict[Any, Callable[..., Any]] = {}
+        self._compiled = SimpleNamespace(functions={})  # a bare dict would be tracked, and saved
 
     def as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """A function whose first argument is a machine, as a `tf.function` of this one: made once, with `options`."""
-        if function not in self._functions:
-            bound = functools.partial(function, self)
-            self._functions[function] = tf.function(bound, reduce_retracing=True, **options)
-        return self._functions[function]
+        made = self._compiled.functions
+        if function not in made:
+            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
+        return made[function]
 
     @property
     def has_free_energy(self) -> bool:

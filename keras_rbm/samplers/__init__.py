@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rbm import arguments
 from keras_rbm.samplers.cd import CD
+from keras_rbm.samplers.diagnostics import Mixing, mixing
 from keras_rbm.samplers.fast_pcd import FastPCD
 from keras_rbm.samplers.gibbs import gibbs, sweep
 from keras_rbm.samplers.pcd import PCD
@@ -20,11 +21,13 @@ __all__ = [
     "PCD",
     "BlockGibbs",
     "FastPCD",
+    "Mixing",
     "ParallelTempering",
     "Sampler",
     "Samples",
     "get",
     "gibbs",
+    "mixing",
     "sweep",
 ]
 

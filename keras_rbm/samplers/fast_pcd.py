@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_rbm.samplers.gibbs import gibbs
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Samples
 from keras_rbm.units import Unit
@@ -90,12 +89,11 @@ class FastPCD(PCD):
         for variable in self.fast:
             variable.assign(tf.zeros_like(variable))
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
+    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
         fast_weights, visible_shift, hidden_shift = (tf.convert_to_tensor(f) for f in self.fast)
         w = tf.cast(machine.w_rec, fast_weights.dtype) + fast_weights
         shifted = _Shifted(machine.visible, machine.hidden, machine.stream, w, visible_shift, hidden_shift)
-        v = gibbs(shifted, tf.identity(self.chains.value), self.num_steps)
-        return Samples(v, tf.ones(self.num_chains, weights.dtype), v)
+        return super().advance(shifted, chains)
 
     def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
         super().update(samples, gradients)

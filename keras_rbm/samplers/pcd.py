@@ -71,11 +71,12 @@ class PCD(Sampler):
         self.chains.assign(self._start(machine, machine.stream))
 
     def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
-        v = gibbs(machine, tf.identity(self.chains.value), self.num_steps)
-        return Samples(v, tf.ones(self.num_chains, weights.dtype), v)
+        return self.advance(machine, tf.identity(self.chains.value))
 
-    def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
-        self.chains.assign(samples.state)
+    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
+        """Where `chains` `(num_rows, visible)` are after `num_steps` sweeps."""
+        v = gibbs(machine, chains, self.num_steps)
+        return Samples(v, tf.ones(self.num_chains, v.dtype), {"chains": v})
 
     def get_config(self) -> dict:
         return {**super().get_config(), "num_chains": self.num_chains}

@@ -16,13 +16,13 @@ class Samples(NamedTuple):
     Args:
         v: samples of the model, `(samples, visible)`, which need not be as many as the data.
         weights: what each of them counts, `(samples,)`.
-        state: what `Sampler.update` keeps for the next step.
+        state: new values of the sampler's weights, by attribute name, for `Sampler.update` to keep.
         logs: scalars by name.
     """
 
     v: tf.Tensor
     weights: tf.Tensor
-    state: Any = None
+    state: dict[str, tf.Tensor] = {}
     logs: dict[str, tf.Tensor] = {}
 
 
@@ -69,6 +69,8 @@ class Sampler(keras.layers.Layer):
             samples: what `negative_phase` found.
             gradients: of minus the log-likelihood, in the weights, the visible and the hidden bias.
         """
+        for name, value in samples.state.items():
+            getattr(self, name).assign(value)
 
     def get_build_config(self) -> None:
         """Nothing: the machine that a sampler belongs to prepares it."""

@@ -15,7 +15,7 @@ from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Samples
 
 #: How slowly the recorded swap rates forget.
-_MEMORY = 0.99
+_MEMORY = 0.9
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -31,7 +31,7 @@ class ParallelTempering(PCD):
     of the visible marginals, where `p_beta(v) = sum_h exp((1 - beta) b0 . v + beta (b . v + c . h + v . w_rec . h) -
     base(v) - base(h))` and `b0` is the visible bias that the machine had when the chains were started: the data's,
     after `adapt`. Logs `swap_acceptance` (mean over the pairs of neighbours) and `swap_acceptance_min` (the pair that
-    swaps least, over the last hundred steps or so); `sampler.swap_rates`, of all pairs from the hottest, is a weight.
+    swaps least, over the last ten meetings or so); `sampler.swap_rates`, of all pairs from the hottest, is a weight.
 
     Args:
         num_steps: sweeps an update, at least 1.
@@ -97,8 +97,8 @@ class ParallelTempering(PCD):
         self.base_bias.assign(machine.visible.bias)
         self.swap_rates.assign(tf.ones_like(self.swap_rates))
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
-        v, rates = tf.identity(self.chains.value), tf.identity(self.swap_rates.value)
+    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
+        v, rates = chains, tf.identity(self.swap_rates.value)
         total = tf.zeros((), v.dtype)
         if self.num_steps == 1:
             v, rates, total = self._swap_and_sweep(machine, v, rates, total)
@@ -110,12 +110,7 @@ class ParallelTempering(PCD):
             )
         logs = {"swap_acceptance": total / self.num_steps, "swap_acceptance_min": tf.reduce_min(rates)}
         cold = v[-self.num_chains :]
-        return Samples(cold, tf.ones(self.num_chains, weights.dtype), (v, rates), logs)
-
-    def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
-        v, rates = samples.state
-        self.chains.assign(v)
-        self.swap_rates.assign(rates)
+        return Samples(cold, tf.ones(self.num_chains, v.dtype), {"chains": v, "swap_rates": rates}, logs)
 
     def _swap_and_sweep(self, machine: Any, v: tf.Tensor, rates: tf.Tensor, total: tf.Tensor) -> tuple:
         """One sweep of all temperatures; `v` is `(temperatures * chains, visible)`, the hottest first."""

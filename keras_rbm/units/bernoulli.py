@@ -33,8 +33,8 @@ class Bernoulli(Unit):
     advice = "Divide pixels by 255, or use visible=Gaussian()."
     activation = "sigmoid"
 
-    def log_partition(self, field: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(tf.nn.softplus(field), -1)
+    def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softplus(field)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(field)

@@ -75,9 +75,9 @@ class Gaussian(Unit):
     def base(self, x: tf.Tensor) -> tf.Tensor:
         return tf.linalg.matvec(tf.square(x), self._gamma(x.dtype)) / 2
 
-    def log_partition(self, field: tf.Tensor) -> tf.Tensor:
+    def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
         gamma = self._gamma(field.dtype)
-        return tf.reduce_sum(tf.square(field) / (2 * gamma) + 0.5 * tf.math.log(2 * math.pi / gamma), -1)
+        return tf.square(field) / (2 * gamma) + 0.5 * tf.math.log(2 * math.pi / gamma)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         return field / self._gamma(field.dtype)

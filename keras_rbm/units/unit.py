@@ -25,7 +25,7 @@ class Unit(keras.layers.Layer):
         exp(f * x - base(x))
 
     and the units of a group are independent given their fields. Fields and states have shape `(batch, units)`, sums
-    over the group `(batch,)`. A new kind of unit states `base`, `log_partition`, `mean`, `mode`, `sample`,
+    over the group `(batch,)`. A new kind of unit states `base`, `log_partitions`, `mean`, `mode`, `sample`,
     `distribution`, `in_domain` and `bias_for`, and then works in every model.
 
     Args:
@@ -120,6 +120,10 @@ class Unit(keras.layers.Layer):
 
     def log_partition(self, field: tf.Tensor) -> tf.Tensor:
         """`log sum_x exp(field . x - base(x))` over the states of the group, `(batch,)`."""
+        return tf.reduce_sum(self.log_partitions(field), -1)
+
+    def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
+        """What each unit adds to `log_partition`, `(batch, units)`: differences are best taken before summing."""
         raise NotImplementedError
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:

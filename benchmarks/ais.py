@@ -1,0 +1,67 @@
+"""How fast is annealed importance sampling? One run, side by side: 784-500, 100 chains.
+
+    python benchmarks/ais.py        (pip install "rbms==0.2.*" to have that beside it)
+
+Prints milliseconds a temperature, medians of rounds that take turns, and ratios to the two matrix products that each
+temperature needs: up, and down again. The model's weights are random, with deviation 0.05.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import keras_rbm
+
+CHAINS, VISIBLE, HIDDEN = 100, 784, 500
+
+
+def products(w: np.ndarray, number: int) -> Callable[[], None]:
+    rng = np.random.default_rng(0)
+    v, h = rng.random((CHAINS, VISIBLE), dtype="float32"), rng.random((CHAINS, HIDDEN), dtype="float32")
+
+    def run() -> None:
+        for _ in range(number):
+            v @ w, h @ w.T
+
+    return run
+
+
+def ours(w: np.ndarray, number: int) -> Callable[[], None]:
+    rbm = keras_rbm.RBM(HIDDEN, seed=0)
+    rbm.build((None, VISIBLE))
+    rbm.w_rec.assign(w)
+    keras_rbm.likelihood.ais(rbm, num_chains=CHAINS, num_temperatures=number, verbose=0)  # traces and compiles
+    return lambda: keras_rbm.likelihood.ais(rbm, num_chains=CHAINS, num_temperatures=number, verbose=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--temperatures", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    w = np.random.default_rng(0).normal(0, 0.05, (VISIBLE, HIDDEN)).astype("float32")
+    runs = {
+        "two matrix products (NumPy)": products(w, options.temperatures),
+        "likelihood.ais": ours(w, options.temperatures),
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(options.rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - start) / options.temperatures * 1e3)
+    base = statistics.median(times["two matrix products (NumPy)"])
+    width = max(map(len, runs))
+    print(f"\n{'milliseconds a temperature':<{width}}  median     min   ratio")
+    for name, measured in times.items():
+        median = statistics.median(measured)
+        print(f"{name:<{width}}  {median:6.2f}  {min(measured):6.2f}  {median / base:6.2f}")
+
+
+if __name__ == "__main__":
+    main()

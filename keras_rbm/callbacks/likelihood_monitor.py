@@ -1,0 +1,82 @@
+"""How good is the machine, while it trains?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_rbm.arguments import positive_integer
+from keras_rbm.likelihood import log_likelihood
+
+
+class LikelihoodMonitor(keras.callbacks.Callback):
+    """Logs the log-likelihood of data, between AIS and reverse AIS, each n epochs.
+
+    Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a case; of a DBN, its variational bound) and
+    `log_partition_ais` and `log_partition_reverse_ais`; where `log Z` is exact, both of each pair are. In the epochs
+    between, the last figures are logged again, so that every callback finds them in every epoch. Put it before those
+    that read the logs: `keras.callbacks.TensorBoard` and `CSVLogger` write them; `EarlyStopping` and `ModelCheckpoint`
+    go by them, with `mode="max"`.
+
+    Training is not disturbed: chains and random state are left alone.
+
+    Args:
+        x: cases to score, an array or a `tf.data.Dataset` of batches; validation data for whatever decides by it.
+        data: training data, where annealing starts; `x` by default.
+        every: epochs between two measurements; the first epoch is measured.
+        num_chains, num_temperatures, burn_in, seed, kwargs: as in `likelihood.log_likelihood`.
+
+    Raises:
+        ValueError: if a count is not positive, or if the machine has no likelihood.
+
+    Example:
+
+    ```python
+    callbacks = [
+        keras_rbm.callbacks.LikelihoodMonitor(x_validation, x_train, every=5),
+        keras.callbacks.EarlyStopping("log_likelihood_lower", mode="max", patience=20),
+        keras.callbacks.CSVLogger("log.csv"),
+        keras.callbacks.TensorBoard("logs"),
+    ]
+    ```
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        data: Any = None,
+        every: int = 1,
+        num_chains: int = 100,
+        num_temperatures: int = 1000,
+        burn_in: int = 1000,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        self.every = positive_integer(every, "every")
+        self._x, self._data = x, data
+        counts = {"num_chains": num_chains, "num_temperatures": num_temperatures, "burn_in": burn_in}
+        self._options = {
+            **{name: positive_integer(count, name) for name, count in counts.items()},
+            "seed": seed,
+            "verbose": 0,
+            **kwargs,
+        }
+        self._found: dict[str, float] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch % self.every == 0 or not self._found:
+            found = log_likelihood(self.model, self._x, self._data, **self._options)
+            if isinstance(found.log_partition, float):
+                forward = backward = found.log_partition
+            else:
+                forward, backward = (estimate.log_z for estimate in found.log_partition)
+            self._found = {
+                "log_likelihood_lower": found.lower,
+                "log_likelihood_upper": found.upper,
+                "log_partition_ais": forward,
+                "log_partition_reverse_ais": backward,
+            }
+        if logs is not None:
+            logs.update(self._found)

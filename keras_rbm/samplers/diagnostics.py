@@ -1,0 +1,91 @@
+"""Do the chains mix?"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm.arguments import positive_integer
+from keras_rbm.samplers.gibbs import gibbs
+from keras_rbm.samplers.pcd import PCD
+
+#: Random projections of the visible states that are looked at beside the free energy.
+_PROJECTIONS = 4
+
+
+class Mixing(NamedTuple):
+    """How well chains mix, by the worst of the statistics looked at.
+
+    Args:
+        effective_sample_size: independent draws that all states of all chains together are worth.
+        potential_scale_reduction: R-hat: near 1 where the chains agree, more where each stays in a part of the space.
+    """
+
+    effective_sample_size: float
+    potential_scale_reduction: float
+
+
+def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
+    """Lets the chains of a model's sampler go on at the present parameters, and diagnoses them.
+
+    Looked at are the free energy and four random projections of the visible states. Persistent chains go on from where
+    they are, in their sampler's way (swaps, fast weights); for samplers without chains, `num_chains` Gibbs chains start
+    from the biases. Chains and random state are left as they were.
+
+    Args:
+        model: an RBM, or a DBN, whose top is looked at.
+        num_steps: states of each chain, at least 4.
+        num_chains: at least 2.
+
+    Raises:
+        ValueError: if a count is too small, or the model is not built or has no free energy.
+
+    Reference:
+        Gelman & Rubin, 1992, "Inference from iterative simulation using multiple sequences", with split chains, and
+        Geyer's initial positive sequence for the effective sample size, as in TensorFlow Probability.
+    """
+    import tensorflow_probability as tfp
+
+    if not model.built:
+        raise ValueError(
+            "A machine must be built before its chains are diagnosed. Fit it, adapt it or call it on data."
+        )
+    rbm = model.undirected()
+    if not rbm.has_free_energy:
+        raise ValueError("Chains are diagnosed by their free energy. Received: an RBM with tied=False, which has none.")
+    for name, number, least in (("num_steps", num_steps, 4), ("num_chains", num_chains, 2)):
+        if positive_integer(number, name) < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={number}")
+    key = rbm.stream.key.numpy()
+    persistent = isinstance(rbm.sampler, PCD)
+    if persistent and rbm.sampler.num_chains < 2:
+        raise ValueError("Chains are compared, so the sampler must have at least 2. Received: num_chains=1")
+    start = tf.identity(rbm.sampler.chains.value) if persistent else rbm.start(num_chains)
+    trace = rbm.as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
+    rbm.stream.key.assign(key)
+    trace = trace[:, :, trace.std((0, 1)) > 0]  # a statistic that never changes says nothing
+    if not trace.size:
+        return Mixing(float("nan"), float("nan"))
+    size = tfp.mcmc.effective_sample_size(trace, filter_beyond_positive_pairs=True, cross_chain_dims=1)
+    r_hat = tfp.mcmc.potential_scale_reduction(trace, independent_chain_ndims=1, split_chains=True)
+    return Mixing(float(np.min(size)), float(np.max(r_hat)))
+
+
+def _trace(rbm: Any, chains: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+    """The statistics along the chains, `(num_steps, chains, statistics)`."""
+    rng = np.random.default_rng(0)
+    directions = tf.constant(rng.normal(size=(rbm.visible.width, _PROJECTIONS)), chains.dtype)
+
+    def step(k: tf.Tensor, chains: tf.Tensor, trace: tf.TensorArray) -> tuple:
+        if isinstance(rbm.sampler, PCD):
+            samples = rbm.sampler.advance(rbm, chains)
+            v, chains = samples.v, samples.state["chains"]
+        else:
+            v = chains = gibbs(rbm, chains, 1)
+        found = tf.concat([rbm.free_energy(v)[:, None], v @ directions], 1)
+        return k + 1, chains, trace.write(k, found)
+
+    trace = tf.TensorArray(chains.dtype, num_steps)
+    return tf.while_loop(lambda k, *_: k < num_steps, step, (0, chains, trace))[2].stack()
