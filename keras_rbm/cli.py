@@ -14,7 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rbm import plots, report
+from keras_rbm import datasets, plots, report
+from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.models import DBN, RBM
 from keras_rbm.recipe import Recipe
 from keras_rbm.run import WRITTEN, Run
 from keras_rbm.version import __version__
@@ -117,10 +119,40 @@ def _summary(run: Run, measured: dict[str, str], seconds: float) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measures a finished run again, on its own test set."""
-    run = _finished(options.folder)
-    for name, value in report.measure(run).items():
-        print(f"{name}: {value}")
+    """Measures a finished run or a saved model on a test set, likelihoods included."""
+    settings = {"num_chains": options.chains, "num_temperatures": options.temperatures, "burn_in": options.burn_in}
+    for name, value in settings.items():
+        positive_integer(value, name)
+    checked_seed(options.seed)
+    if options.path.is_dir():
+        if options.dataset or options.binarize:
+            raise ValueError("A run knows its data. Received: --dataset or --binarize with a folder. Leave them out.")
+        run = _finished(options.path)
+        seed = run.recipe.seed if options.seed is None else options.seed
+        model, data, binarize = run.dbn, run.data, run.recipe.binarize
+        found = report.measure(run)
+    else:
+        if not options.path.is_file():
+            raise FileNotFoundError(f"There is no run and no model at {options.path}")
+        if options.path.suffix != ".keras" or not options.dataset:
+            raise ValueError(
+                "A saved model is a .keras file, and needs --dataset to be measured on. "
+                f"Received: {options.path}, --dataset {options.dataset}"
+            )
+        seed = options.seed or 0
+        model = keras.models.load_model(options.path, compile=False)
+        if not isinstance(model, (RBM, DBN)):
+            raise TypeError(f"Likelihoods are those of an RBM or a DBN. Received: {type(model).__name__}")
+        data, binarize = datasets.load(options.dataset), options.binarize or "sample"
+        found = {}
+    test, train = (datasets.binarized(x, binarize, seed) for x in (data.x_test, data.x_train))
+    if not found:
+        found["reconstruction error, test set"] = report.reconstruction(model, test)
+    print(f"{len(test)} test cases of {data.name}, made states by: {binarize}, seed {seed}")
+    found |= report.likelihoods(model, test, train, **settings, seed=seed, verbose=sys.stdout.isatty())
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {value}")
     return 0
 
 
@@ -189,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--wake-sleep-learning-rate", type=float, metavar="X", help=f"(default: {usual.wake_sleep_learning_rate:g})")
     add("--fine-tune-learning-rate", type=float, metavar="X", help=f"(default: {usual.fine_tune_learning_rate:g})")
     add("--gibbs-steps", type=int, metavar="K", help="Gibbs sweeps an update (default: 1)")
-    add("--sampler", metavar="NAME", help="cd (the default) or pcd")
+    add("--sampler", metavar="NAME", help="cd (the default), pcd, fast_pcd or parallel_tempering")
     add(
         "--binarize",
         metavar="HOW",
@@ -199,14 +231,29 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="rules weights, order and samples (default: 0)")
 
     for name, function, sentence in (
-        ("evaluate", evaluate, "measure a run on its test set"),
+        ("evaluate", evaluate, "measure a run or a saved model on a test set: likelihoods too"),
         ("sample", sample, "draw fantasies of a run's DBN"),
         ("export", export, "write the SavedModel of a run's DBN"),
     ):
         command = commands.add_parser(name, help=sentence)
         command.set_defaults(command=function)
-        command.add_argument("folder", type=Path, metavar="DIR", help="a folder that keras-rbm train wrote")
-        if name != "evaluate":
+        if name == "evaluate":
+            add = command.add_argument
+            add("path", type=Path, metavar="PATH", help="a folder that keras-rbm train wrote, or an RBM or DBN, .keras")
+            add("--dataset", help="for a .keras file: digits, mnist, ..., or a .npz file")
+            add("--binarize", metavar="HOW", help="for a .keras file: sample (the default), threshold or none")
+            add("--seed", type=int, help="of the test set's binary samples and the chains (default: the run's, or 0)")
+            add("--chains", type=int, default=100, metavar="N", help="of AIS and reverse AIS (default: 100)")
+            add("--temperatures", type=int, default=10_000, metavar="N", help="(default: 10000)")
+            add(
+                "--burn-in",
+                type=int,
+                default=10_000,
+                metavar="N",
+                help="Gibbs sweeps from training data before reverse AIS (default: 10000)",
+            )
+        else:
+            command.add_argument("folder", type=Path, metavar="DIR", help="a folder that keras-rbm train wrote")
             command.add_argument("--overwrite", action="store_true", help="replace what is there")
         if name == "sample":
             command.add_argument("--num", type=int, default=64, metavar="N", help="how many (default: 64)")

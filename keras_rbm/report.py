@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
 
-from keras_rbm import plots
+from keras_rbm import likelihood, plots
+from keras_rbm.models import RBM
 from keras_rbm.run import Run
 from keras_rbm.version import __version__
 
@@ -15,11 +17,7 @@ from keras_rbm.version import __version__
 def measure(run: Run) -> dict[str, str]:
     """The run's figures in words, measured on the test set unless they say otherwise."""
     data, found = run.data, {}
-    states = run.states(data.x_test)
-    error = np.concatenate(
-        [run.dbn.reconstruction_error(part) for part in np.array_split(states, -(-len(states) // 1000))]
-    )
-    found["reconstruction error of the DBN, test set"] = f"{error.mean():.2f} nats a case"
+    found["reconstruction error of the DBN, test set"] = reconstruction(run.dbn, run.states(data.x_test))
     curves = run.histories().get("pretraining-1", {})
     if "val_pseudo_log_likelihood" in curves:
         values = curves["val_pseudo_log_likelihood"]
@@ -32,6 +30,43 @@ def measure(run: Run) -> dict[str, str]:
             correct = net.predict(data.x_test, batch_size=1000, verbose=0).argmax(1) == data.y_test
             found[f"test accuracy, {name}"] = _accuracy(correct)
     return found
+
+
+def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: Any) -> dict[str, str]:
+    """How good a model is, in words: likelihood with both figures, partition function, pseudo-likelihood.
+
+    Args:
+        model: an RBM or a DBN.
+        x_test, x_train: states; annealing starts from the second.
+        options: as in `likelihood.log_likelihood`.
+    """
+    result = likelihood.log_likelihood(model, x_test, x_train, **options)
+    what = (
+        "variational lower bound of the log-likelihood, test set" if result.variational else "log-likelihood, test set"
+    )
+    found = {}
+    if isinstance(result.log_partition, float):
+        found[what] = f"{result.lower:.2f} nats a case (log Z is exact)"
+        found["log Z, exact"] = f"{result.log_partition:.3f}"
+    else:
+        found[what] = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case"
+        for name, z in zip(("AIS", "reverse AIS"), result.log_partition, strict=True):
+            found[f"log Z by {name} ({z.kind})"] = (
+                f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
+                f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains"
+            )
+    error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test)) if len(x_test) > 1 else float("nan")
+    found["standard error over test cases"] = f"{error:.2f} nats"
+    if isinstance(model, RBM) and model.visible.states is not None and len(model.visible.states) == 2:
+        pseudo = likelihood.pseudo_log_likelihood(model, x_test, exact=True).mean()
+        found["pseudo-log-likelihood, test set"] = f"{pseudo:.2f} nats a case"
+    return found
+
+
+def reconstruction(model: Any, states: np.ndarray) -> str:
+    """The mean reconstruction error, in words."""
+    parts = np.array_split(states, -(-len(states) // 1000))
+    return f"{np.concatenate([model.reconstruction_error(part) for part in parts]).mean():.2f} nats a case"
 
 
 def logistic_regression(run: Run) -> dict[str, str]:

@@ -8,13 +8,15 @@ from keras_rbm.datasets.data import Data
 
 __all__ = ["BINARIZE", "Data", "batches", "binarized", "load"]
 
+_EMBEDDED = {"digits": embedded.digits, "bars_and_stripes": embedded.bars_and_stripes}
+
 
 def load(name: str) -> Data:
     """The data set that a name or a file means.
 
     Args:
-        name: `"digits"` (needs no download), `"mnist"`, `"fashion_mnist"` or `"kmnist"` (through TensorFlow Datasets),
-            or the path of a `.npz` file.
+        name: `"digits"` or `"bars_and_stripes"` (which need no download), `"mnist"`, `"fashion_mnist"` or `"kmnist"`
+            (through TensorFlow Datasets), or the path of a `.npz` file.
 
     Raises:
         ValueError: for a name that is not known, or a damaged file.
@@ -28,11 +30,11 @@ def load(name: str) -> Data:
     data.x_train.shape  # (1437, 64)
     ```
     """
-    if name == "digits":
-        return embedded.digits()
+    if name in _EMBEDDED:
+        return _EMBEDDED[name]()
     if name in tfds.NAMES:
         return tfds.pictures(name)
     if str(name).endswith(".npz"):
         return files.archive(name)
-    known = ", ".join(("digits", *tfds.NAMES))
+    known = ", ".join((*_EMBEDDED, *tfds.NAMES))
     raise ValueError(f"The data set must be one of {known}, or the path of a .npz file. Received: {name!r}")

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from keras_rbm.datasets.data import Data, flattened
+
+
+def bars_and_stripes(side: int = 4) -> Data:
+    """All pictures of whole rows or whole columns, each once: `2 (2^side - 1)` binary patterns.
+
+    Training and test set are the same: the best log-likelihood that any model can have is minus the logarithm of their
+    number, -3.401 nats for the 30 patterns of 4x4.
+
+    Reference:
+        Hinton & Sejnowski, 1986, "Learning and relearning in Boltzmann machines"; MacKay, 2003, "Information theory,
+        inference, and learning algorithms", section 43.
+    """
+    lines = (np.arange(2**side)[:, None] >> np.arange(side) & 1).astype("float32")
+    x = np.unique(np.concatenate([np.repeat(lines, side, 1), np.tile(lines, (1, side))]), axis=0)
+    return Data(
+        name="bars-and-stripes",
+        x_train=x,
+        y_train=None,
+        x_test=x,
+        y_test=None,
+        image_shape=(side, side),
+        classes=(),
+        source=f"all {len(x)} pictures of whole rows or whole columns, {side}x{side}; the test set is the training set",
+    )
 
 
 def digits() -> Data:
