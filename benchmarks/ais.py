@@ -9,6 +9,7 @@ temperature needs: up, and down again. The model's weights are random, with devi
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -39,6 +40,15 @@ def ours(w: np.ndarray, number: int) -> Callable[[], None]:
     return lambda: keras_rbm.likelihood.ais(rbm, num_chains=CHAINS, num_temperatures=number, verbose=0)
 
 
+def rbms(w: np.ndarray, number: int) -> Callable[[], None]:
+    import torch
+    from rbms.bernoulli_bernoulli.classes import BBRBM
+    from rbms.partition_function.ais import compute_partition_function_ais
+
+    model = BBRBM(torch.tensor(w), torch.zeros(VISIBLE), torch.zeros(HIDDEN))
+    return lambda: compute_partition_function_ais(CHAINS, number, model)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--temperatures", type=int, default=10_000)
@@ -49,6 +59,8 @@ def main() -> None:
         "two matrix products (NumPy)": products(w, options.temperatures),
         "likelihood.ais": ours(w, options.temperatures),
     }
+    if importlib.util.find_spec("rbms"):
+        runs["rbms (PyTorch)"] = rbms(w, options.temperatures)
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.rounds):
         for name, run in runs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -14,7 +15,8 @@ class Sparsity(keras.regularizers.Regularizer):
 
         cost * sum_j [ p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)) ],   q_j the batch mean of unit j
 
-    Give it to a machine (or any Keras layer with outputs between 0 and 1) as `activity_regularizer`.
+    Give it to a machine (or any Keras layer with outputs between 0 and 1) as `activity_regularizer`. Called on
+    activations `(batch, units)` it returns this times the batch size, by which Keras divides such penalties.
 
     Args:
         target: mean activation `p`, between 0 and 1, ends excluded.
@@ -42,12 +44,14 @@ class Sparsity(keras.regularizers.Regularizer):
         self.target, self.cost = float(target), float(cost)
 
     def __call__(self, x: Any) -> tf.Tensor:
-        q = tf.reduce_mean(tf.convert_to_tensor(x), 0)
+        x = tf.convert_to_tensor(x)
+        q = tf.reduce_mean(x, 0)
         margin = tf.constant(keras.backend.epsilon(), q.dtype)
         q = tf.clip_by_value(q, margin, 1 - margin)
         p = self.target
-        divergence = p * (tf.math.log(p) - tf.math.log(q)) + (1 - p) * (tf.math.log(1 - p) - tf.math.log1p(-q))
-        return self.cost * tf.reduce_sum(divergence)
+        divergence = p * (math.log(p) - tf.math.log(q)) + (1 - p) * (math.log1p(-p) - tf.math.log1p(-q))
+        # Keras divides what activity regularizers return by the batch size; a machine gives a batch of one, the mean.
+        return self.cost * tf.reduce_sum(divergence) * tf.cast(tf.shape(x)[0], q.dtype)
 
     def get_config(self) -> dict:
         return {"target": self.target, "cost": self.cost}

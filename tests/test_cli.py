@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import re
 import shutil
+import warnings
 from pathlib import Path
 
 import keras
@@ -185,7 +187,7 @@ def test_the_users_own_data(arrays, lacking, npz, tmp_path, capsys):
 
 
 BAD_RUNS = {
-    "unknown dataset": (["--dataset", "mnits"], "digits, mnist, fashion_mnist, kmnist"),
+    "unknown dataset": (["--dataset", "mnits"], "digits, bars_and_stripes, mnist, fashion_mnist, kmnist"),
     "missing file": (["--dataset", "not_there.npz"], "not_there.npz"),
     "unknown sampler": (["--sampler", "gibbs"], "'cd', 'pcd'"),
     "unknown word": (["--binarize", "round"], "sample, threshold, none"),
@@ -334,15 +336,87 @@ def test_ctrl_c_before_anything_is_trained(npz, tmp_path, monkeypatch, capsys):
 # --- evaluate, sample, export
 
 
+QUICK = ("--chains", 10, "--temperatures", 50, "--burn-in", 5)
+
+
+def rows(text: str) -> dict[str, str]:
+    """What `keras-rbm evaluate` printed, by name."""
+    return dict(re.split(r"  +", line, maxsplit=1) for line in text.splitlines() if "  " in line)
+
+
 def test_evaluate_measures_as_the_card_does(finished, capsys):
     capsys.readouterr()
-    assert run("evaluate", finished) == 0
-    card = (finished / "card.md").read_text()
-    lines = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
-    assert any(line.startswith("test accuracy, fine-tuned DBN: ") for line in lines)
-    for line in lines:
-        name, value = line.split(": ")
-        assert f"| {name} | {value} |" in card
+    assert run("evaluate", finished, *QUICK) == 0
+    found, card = rows(capsys.readouterr().out), (finished / "card.md").read_text()
+    assert "test accuracy, fine-tuned DBN" in found
+    for name, value in found.items():
+        if "accuracy" in name or "reconstruction" in name:
+            assert f"| {name} | {value} |" in card
+
+
+def test_evaluate_prints_the_likelihood_of_a_run(finished, capsys):
+    """The figures are those of `log_likelihood` on the test set, binarised with the run's seed, and above chance."""
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run("evaluate", finished, *QUICK) == 0
+        found = rows(capsys.readouterr().out)
+        data = keras_rbm.load("digits")
+        test, train = (keras_rbm.datasets.binarized(x, seed=0) for x in (data.x_test, data.x_train))
+        dbn = keras.models.load_model(finished / "dbn.keras", compile=False)
+        expected = keras_rbm.likelihood.log_likelihood(
+            dbn, test, train, num_chains=10, num_temperatures=50, burn_in=5, verbose=0
+        )
+    bound = found["variational lower bound of the log-likelihood, test set"]
+    if expected.exact:
+        assert bound == f"{expected.lower:.2f} nats a case (log Z is exact)"
+    else:
+        assert bound == f"{expected.lower:.2f} (by reverse AIS) and {expected.upper:.2f} (by AIS) nats a case"
+        for name, z in zip(("AIS", "reverse AIS"), expected.log_partition, strict=True):
+            assert found[f"log Z by {name} ({z.kind})"].startswith(
+                f"{z.log_z:.3f}, standard error {z.standard_error:.3f}"
+            )
+
+
+def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
+    """Exactly where it can: independent fair pixels have `16 log 2` nats."""
+    rbm = keras_rbm.RBM(3, kernel_initializer="zeros", seed=0)
+    rbm.build((None, 16))
+    rbm.save(tmp_path / "rbm.keras")
+    assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "bars_and_stripes", "--binarize", "none") == 0
+    found = rows(capsys.readouterr().out)
+    assert found["log-likelihood, test set"] == "-11.09 nats a case (log Z is exact)"
+    assert found["pseudo-log-likelihood, test set"] == "-11.09 nats a case"
+    assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("rbm.keras",), "needs --dataset"),
+        (("other.npz", "--dataset", "digits"), "needs --dataset|is a .keras file"),
+        (("none.keras", "--dataset", "digits"), "no run and no model"),
+        (("net.keras", "--dataset", "digits"), "Received: Sequential"),
+        (("rbm.keras", "--dataset", "digits"), r"Received: shape=\(360, 64\)|\(batch, 16\)"),
+        (("rbm.keras", "--dataset", "digits", "--chains", "0"), "`num_chains` must be a positive integer"),
+        (("rbm.keras", "--dataset", "digits", "--temperatures", "-1"), "`num_temperatures` must be a positive"),
+        (("rbm.keras", "--dataset", "digits", "--seed", "-1"), "`seed` must be"),
+        (("rbm.keras", "--dataset", "digits", "--binarize", "round"), "`binarize` must be one of"),
+    ],
+)
+def test_evaluate_refuses(words, message, tmp_path, capsys):
+    rbm = keras_rbm.RBM(3, seed=0)
+    rbm.build((None, 16))
+    rbm.save(tmp_path / "rbm.keras")
+    keras.Sequential([keras.Input((64,)), keras.layers.Dense(1)]).save(tmp_path / "net.keras")
+    (tmp_path / "other.npz").write_bytes(b"")
+    assert run("evaluate", tmp_path / words[0], *words[1:]) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_evaluate_refuses_other_data_for_a_run(finished, capsys):
+    assert run("evaluate", finished, "--dataset", "digits") == 1
+    assert "A run knows its data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [1, 5, 16])
@@ -406,8 +480,10 @@ def test_export_writes_elsewhere_and_touches_nothing(finished, tmp_path, capsys)
     assert model.sample(tf.constant(3), tf.constant(2)).shape == (3, 64)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "sample", "export"])
-@pytest.mark.parametrize("exists", [False, True], ids=["missing", "empty"])
+@pytest.mark.parametrize(
+    ("command", "exists"),
+    [("evaluate", True), ("sample", True), ("sample", False), ("export", True), ("export", False)],
+)
 def test_folders_without_a_run(command, exists, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "nothing"

@@ -48,7 +48,7 @@ def test_digits_are_split_by_class_and_always_alike(digits):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match=r"digits, mnist, fashion_mnist, kmnist, or the path of a .npz.*'mnits'"):
+    with pytest.raises(ValueError, match=r"digits, bars_and_stripes, mnist, fashion_mnist, kmnist, or the path of a .npz.*'mnits'"):
         load("mnits")
 
 
@@ -342,3 +342,15 @@ BAD_ARRAYS = {
 def test_arrays_that_do_not_fit(arrays, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load(saved(tmp_path, **arrays))
+
+
+def test_bars_and_stripes_are_all_whole_rows_or_columns():
+    data = load("bars_and_stripes")
+    pictures = data.x_train.reshape(-1, 4, 4)
+    assert len(np.unique(data.x_train, axis=0)) == len(data.x_train) == 30
+    rows = (pictures == pictures[:, :, :1]).all((1, 2))
+    columns = (pictures == pictures[:, :1]).all((1, 2))
+    assert rows.sum() == columns.sum() == 16  # all on and all off are both
+    assert (rows | columns).all()
+    np.testing.assert_array_equal(data.x_test, data.x_train)
+    assert data.image_shape == (4, 4)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBN, samplers, units
+from keras_rbm import DBN, RBM, samplers, units
+from keras_rbm.likelihood import log_likelihood
 from tests.enumeration import (
     PRECISIONS,
     Exact,
@@ -327,3 +328,103 @@ def test_fine_tuning_learns():
     assert net.evaluate(x, y, verbose=0)[1] > 0.8
     for a, b in zip(before, dbn.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)  # the network has weights of its own
+
+
+# --- case weights in pretraining, and layers that start from what was learnt before
+
+
+@pytest.mark.parametrize("kind", ["array", "dataset"])
+def test_pretraining_counts_case_weights(kind):
+    """Cases of weight 0 teach no layer anything: with others in their place, the stack is the same to the last bit."""
+
+    def trained(others: float) -> list[np.ndarray]:
+        x = np.concatenate([prototypes(40), np.full((40, 8), others)]).astype("float32")
+        weights = np.repeat([1.0, 0.0], 40).astype("float32")
+        dbn = DBN([4, 3], centered=False, seed=0)
+        if kind == "array":
+            dbn.pretrain(x, epochs=2, batch_size=80, sample_weight=weights, verbose=0)
+        else:
+            stream = tf.data.Dataset.from_tensor_slices((x, np.zeros(80), weights)).batch(80)
+            dbn.pretrain(stream, epochs=2, verbose=0)
+        return [np.array(w) for w in dbn.trainable_weights]
+
+    for a, b in zip(trained(0.0), trained(1.0), strict=True):
+        assert_rounded(a, b)
+
+
+def test_bad_weights_of_pretraining_are_refused():
+    with pytest.raises(ValueError, match=r"`sample_weight` must have shape \(40,\)"):
+        DBN([4, 3], seed=0).pretrain(prototypes(40), sample_weight=np.ones(39), verbose=0)
+
+
+def learnt(num_visible: int = 5, num_hidden: int = 3) -> RBM:
+    return random_rbm("bernoulli", num_visible, "bernoulli", num_hidden)
+
+
+def test_a_layer_takes_over_what_an_rbm_has_learnt():
+    rbm, dbn = learnt(), DBN([3, 6], dtype="float64", seed=0)
+    dbn.build((None, 5))
+    layer = dbn.rbms[0]
+    layer.take_weights(rbm)
+    for own, other in ((layer.w_rec, rbm.w_rec), (layer.w_gen, rbm.w_gen)):
+        np.testing.assert_array_equal(own, other)
+    np.testing.assert_array_equal(layer.visible.bias, rbm.visible.bias)
+    np.testing.assert_array_equal(layer.hidden.bias, rbm.hidden.bias)
+    assert layer.visible is not rbm.visible
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (5, 2), None])
+def test_weights_of_other_sizes_are_not_taken_over(sizes):
+    dbn = DBN([3, 6], dtype="float64", seed=0)
+    dbn.build((None, 5))
+    before = dbn.get_weights()
+    rbm = learnt(*sizes) if sizes else RBM(3)
+    with pytest.raises(ValueError, match="built RBMs of one size"):
+        dbn.rbms[0].take_weights(rbm)
+    for a, b in zip(dbn.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_unrolled_layer_leaves_the_likelihood_where_it_was():
+    """The top is the first layer upside down: recognition is exact, and the bound is the RBM's own likelihood."""
+    rbm, dbn = learnt(), DBN([3, 5], dtype="float64", seed=0)
+    dbn.build((None, 5))
+    dbn.rbms[0].take_weights(rbm)
+    dbn.unroll(1)
+    exact, v = Exact(rbm), binary_states(5)
+    log_p = -exact.free_energy(v) - exact.log_z
+    found = log_likelihood(dbn, v, num_samples=1)
+    assert_rounded(found.per_case_lower, log_p)
+
+
+def test_further_units_of_an_unrolled_layer_hardly_matter():
+    """Their mean effect is taken off the bias: what is left is of second order in their weights."""
+    rbm, dbn = learnt(), DBN([3, 40], dtype="float64", seed=0)
+    dbn.build((None, 5))
+    dbn.rbms[0].take_weights(rbm)
+    dbn.unroll(1)
+    extra = np.array(dbn.top.w_rec)[:, 5:]
+    exact, v = Exact(rbm), binary_states(5)
+    log_p = -exact.free_energy(v) - exact.log_z
+    found = log_likelihood(dbn, v, num_samples=1)
+    second_order = 3 * np.sum(extra**2)  # of softplus, at most an eighth of the squared field, at 3 units
+    assert 0 < np.abs(found.per_case_lower - log_p).max() < second_order
+
+
+@pytest.mark.parametrize(
+    ("options", "layer", "message"),
+    [
+        ({"units": [3, 4]}, 1, "at least 5 hidden units"),
+        ({"units": [3, 6], "hidden": "gaussian"}, 1, "Received: 6 Gaussian units"),
+        ({"units": [3, 6], "visible": "gaussian"}, 1, "Gaussian like the visible"),
+        ({"units": [3, 6]}, 0, "`layer` must be between 1 and 1"),
+        ({"units": [3, 6]}, 2, "`layer` must be between 1 and 1"),
+        (None, 1, "must be built"),
+    ],
+)
+def test_layers_that_cannot_be_unrolled(options, layer, message):
+    dbn = DBN(**(options or {"units": [3, 6]}), **({"kernel_constraint": "max_norm"} if options else {}))
+    if options:
+        dbn.build((None, 5))
+    with pytest.raises(ValueError, match=message):
+        dbn.unroll(layer)

@@ -99,7 +99,7 @@ def test_scores_of_float32_models_are_float64():
 
 @pytest.mark.parametrize("with_data", [False, True])
 def test_otherwise_it_lies_between_two_figures(with_data, not_enumerable):
-    """The figures are those of AIS and of reverse AIS with the same options, of the data, or of the cases themselves."""
+    """The figures are those of AIS and of reverse AIS with the same options, fed with data or with the cases."""
     rbm = random_rbm()
     exact, v = Exact(rbm), cases_for("bernoulli", 5)
     data = binary_states(5)[::-3] if with_data else None

@@ -40,6 +40,16 @@ def schedule(step: int, x: np.ndarray, g: np.ndarray, state: dict) -> np.ndarray
     return x - RATE * 0.5**step * g
 
 
+def power_law(step: int, x: np.ndarray, g: np.ndarray, state: dict) -> np.ndarray:
+    """Robbins and Monro's: `rate / (1 + step)`, rounded as Keras rounds it."""
+    return x - np.float64(np.float32(RATE) / np.float32(1 + step)) * g
+
+
+def linear(step: int, x: np.ndarray, g: np.ndarray, state: dict) -> np.ndarray:
+    """To 0 in two steps, and 0 from then on."""
+    return x - RATE * max(0.0, 1 - step / 2) * g
+
+
 def adam_w(step: int, x: np.ndarray, g: np.ndarray, state: dict) -> np.ndarray:
     """With Keras's epsilon, which is Kingma and Ba's epsilon-hat: added before the bias correction."""
     x = x - RATE * 0.25 * x
@@ -58,6 +68,8 @@ CASES: dict[str, tuple[Callable, keras.optimizers.Optimizer]] = {
         lambda: keras.optimizers.SGD(RATE, momentum=0.75, weight_decay=0.25),
     ),
     "schedule": (schedule, lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(RATE, 1, 0.5))),
+    "power law": (power_law, lambda: keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(RATE, 1, 1.0))),
+    "linear": (linear, lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(RATE, 2, 0.0))),
     "AdamW": (
         adam_w,
         lambda: keras.optimizers.AdamW(RATE, weight_decay=0.25, beta_1=0.5, beta_2=0.75, epsilon=2.0**-20),
@@ -92,3 +104,20 @@ def test_constraints_are_kept_after_each_step():
     norms = np.linalg.norm(rbm.w_rec, axis=0)
     assert norms.max() < 0.5 + 1e-6
     assert np.linalg.norm(rbm.visible.bias) > 0.5
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}], ids=["eager", "xla"])
+def test_fit_ends_at_the_average_of_the_iterates(options):
+    """Polyak averaging, by Keras's `use_ema`: each epoch's end and steps in between are on the way to one average."""
+    rbm = random_rbm(sampler=Fixed(V_MODEL), centered=False)
+    x = list(parameters(rbm)[:3])
+    rbm.compile(keras.optimizers.SGD(RATE, use_ema=True, ema_momentum=0.75), **options)
+    batches = [V[:2], V[2:4], V[4:]]
+    rbm.fit(V, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    average: list[np.ndarray] = []
+    for v in 2 * batches:
+        x = [old - RATE * g for old, g in zip(x, plain_gradient(x, v, V_MODEL), strict=True)]
+        average = [0.75 * a + 0.25 * new for a, new in zip(average or x, x, strict=True)]
+    for actual, expected, last in zip(parameters(rbm)[:3], average, x, strict=True):
+        assert_rounded(actual, expected)
+        assert np.abs(expected - last).max() > 1e-3

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_rbm.likelihood import pseudo_log_likelihood
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.random import Draws
-from tests.enumeration import Exact, random_rbm
-from tests.statistics import assert_means
+from tests.enumeration import Exact, binary_states, random_dbn, random_rbm
+from tests.statistics import assert_means, assert_rounded
 
 HIDDEN = [("bernoulli", 4), ("gaussian", 2)]
 
@@ -75,3 +76,73 @@ def test_fit_logs_its_mean():
     singles = 5 * np.stack([terms[i] for i in (v @ 2 ** np.arange(5)).astype(int)])
     standard_error = singles.std() / np.sqrt(len(v))
     assert abs(history["pseudo_log_likelihood"] - singles.mean()) < 5 * standard_error
+
+
+# --- of given data
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("hidden", "num_hidden"), HIDDEN)
+def test_exact_is_the_sum_over_sites_of_each_case(hidden, num_hidden, dtype):
+    rbm = random_rbm("bernoulli", 5, hidden, num_hidden, dtype=dtype)
+    exact, x = Exact(rbm), np.concatenate([ROWS.round(2), binary_states(5)])
+    found = pseudo_log_likelihood(rbm, x, exact=True)
+    assert found.dtype == "float64"
+    expected = np.array([site_terms(exact, row).sum() for row in np.asarray(x, dtype)])
+    assert_rounded(found.astype(dtype), expected.astype(dtype))
+
+
+@pytest.mark.parametrize(("hidden", "num_hidden"), HIDDEN)
+def test_one_site_a_case_is_unbiased(hidden, num_hidden):
+    rbm = random_rbm("bernoulli", 5, hidden, num_hidden)
+    exact = Exact(rbm)
+    drawn = pseudo_log_likelihood(rbm, np.repeat(ROWS, 5000, 0), seed=2).reshape(len(ROWS), 5000)
+    assert drawn.dtype == "float64"
+    assert_means(drawn.T, [site_terms(exact, row).sum() for row in ROWS])
+
+
+def test_without_weights_every_site_is_on_its_own():
+    """Then it is the log-likelihood of independent units."""
+    rbm = random_rbm()
+    rbm.w_rec.assign(tf.zeros_like(rbm.w_rec))
+    exact = Exact(rbm)
+    v = binary_states(5)
+    assert_rounded(pseudo_log_likelihood(rbm, v, exact=True), -exact.free_energy(v) - exact.log_z)
+
+
+def test_a_seed_rules_which_sites_are_looked_at():
+    rbm, x = random_rbm(), binary_states(5)
+    first, again, other = (pseudo_log_likelihood(rbm, x, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(again, first)
+    assert np.any(other != first)
+    np.testing.assert_array_equal(pseudo_log_likelihood(rbm, x), pseudo_log_likelihood(rbm, x, seed=0))
+
+
+def test_batches_of_a_dataset_look_at_other_sites():
+    """Exact terms are those of the array; drawn ones are as many, and not the same sites in every batch."""
+    rbm, exact = random_rbm(), Exact(random_rbm())
+    x = np.repeat(ROWS[:1], 4000, 0)
+    stream = tf.data.Dataset.from_tensor_slices(x).batch(40)
+    drawn = pseudo_log_likelihood(rbm, stream)
+    assert len(np.unique(drawn.reshape(100, 40), axis=0)) == 100
+    assert_means(drawn, site_terms(exact, x[0]).sum())
+    found = pseudo_log_likelihood(rbm, tf.data.Dataset.from_tensor_slices(ROWS).batch(2), exact=True)
+    assert_rounded(found, pseudo_log_likelihood(rbm, ROWS, exact=True))
+
+
+def test_scoring_leaves_the_model_as_it_is():
+    rbm = random_rbm()
+    before = [np.array(w) for w in rbm.variables]
+    assert any("key" in w.path for w in rbm.variables)
+    for exact in (False, True):
+        pseudo_log_likelihood(rbm, ROWS, exact=exact)
+    for old, new in zip(before, rbm.variables, strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_models_without_one_are_refused(exact):
+    with pytest.raises(TypeError, match=r"that of an RBM\. Received: DBN"):
+        pseudo_log_likelihood(random_dbn((4, 3)), np.zeros((2, 3)), exact=exact)
+    with pytest.raises(ValueError, match=r"two states\. Received: Gaussian units"):
+        pseudo_log_likelihood(random_rbm("gaussian", 2), np.zeros((2, 2)), exact=exact)

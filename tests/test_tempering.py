@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, samplers, units
+from keras_rbm.samplers.tempering import _MEMORY
 from tests.enumeration import PAIRINGS, Exact, assert_distributed, binary_states, index, kind, random_rbm
 from tests.statistics import assert_frequencies, assert_mean, assert_means, assert_rounded
 from tests.test_rbm import MODES
@@ -57,7 +58,7 @@ def expected_acceptance(a: Exact, b: Exact) -> tuple[float, float]:
 def accepted(after, before) -> np.ndarray:
     """What the swap rates of pairs say that this step has accepted; NaN for pairs that did not meet."""
     after, before = np.asarray(after, "float64"), np.asarray(before, "float64")
-    return np.where(after == before, np.nan, before + (after - before) / (1 - 0.99))
+    return np.where(after == before, np.nan, before + (after - before) / (1 - _MEMORY))
 
 
 # --- distributions
@@ -118,7 +119,7 @@ def test_training_steps_swap_and_move_alike_in_every_mode(mode):
     rbm.compile(keras.optimizers.SGD(0.0), steps_per_execution=1, **MODES[mode])
     logs = rbm.train_on_batch(np.zeros((3, 5)), return_dict=True)
     _, _, probability = assert_swapped_and_swept(rbm, exacts, np.ones(2))
-    assert_rounded(logs["swap_acceptance"], np.float32(probability))
+    assert_rounded(np.float32(logs["swap_acceptance"]), probability)
 
 
 def test_swaps_exchange_the_states_of_neighbours():
@@ -236,7 +237,6 @@ def test_training_logs_the_mean_acceptance():
     np.testing.assert_allclose(history["swap_acceptance_min"], np.min(rbm.sampler.swap_rates), rtol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="steps at which the only pair does not meet are logged as 0")
 def test_the_acceptance_of_two_temperatures_is_that_of_their_pair():
     rbm, exacts = tempered(betas=(0.5, 1.0))
     v, found = at_equilibrium(exacts), []
@@ -337,7 +337,7 @@ def test_get_knows_every_sampler_by_name():
     }
     for name, cls in known.items():
         assert type(samplers.get(name)) is type(samplers.get(name.upper())) is cls
-    with pytest.raises(ValueError, match="'cd', 'pcd', 'fast_pcd', 'parallel_tempering'.*Received: 'tempering'"):
+    with pytest.raises(ValueError, match=r"'cd', 'pcd', 'fast_pcd', 'parallel_tempering'.*Received: 'tempering'"):
         samplers.get("tempering")
 
 
@@ -379,8 +379,8 @@ def test_arguments_out_of_range(options, message):
         samplers.ParallelTempering(**options)
 
 
-@pytest.mark.parametrize("pairing", PAIRINGS)
-def test_one_step_under_every_pairing_of_units(pairing):
+@pytest.mark.parametrize("pairing", ["gaussian-bernoulli", "bernoulli-gaussian"])
+def test_a_step_with_gaussian_units(pairing):
     """With the defaults: XLA, ten temperatures from 0, float32."""
     visible, width, hidden, num_hidden = PAIRINGS[pairing]
     rbm = RBM(num_hidden, visible=kind(visible, width, "float32"), hidden=hidden, sampler="parallel_tempering", seed=0)

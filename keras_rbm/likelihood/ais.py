@@ -11,16 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
-from keras_rbm.likelihood.exact import can_be_exact, exact_draws
-from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
+from keras_rbm.likelihood.subject import checked_model, key_at, key_of
 from keras_rbm.random import Draws
 from keras_rbm.samplers.gibbs import sweep_from
 from keras_rbm.units.moments import moments
 
 #: Temperatures, or sweeps, between two returns to Python.
 _CHUNK = 250
-#: Keys of different uses with one seed are this far apart, and sweeps of one use that far.
-_USE, _SWEEP = 2**32, 2**8
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,12 @@ def ais(
         Neal, 2001, "Annealed importance sampling"; Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep
         belief networks", section 4.1.
     """
-    rbm, schedule, seed = _checked(model, num_chains, num_temperatures, betas, seed)
+    rbm, schedule = _checked(model, num_chains, num_temperatures, betas, seed)
     base_bias = _base_bias(model, data, seed)
-    start = rbm.visible.sample(
-        rbm.visible.field(tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype), 0.0, base_bias),
-        _draws(tf.constant(seed, tf.int64), 1),
-    )
-    log_weights = _log_z_base(rbm, base_bias) + _anneal(rbm, start, schedule, base_bias, seed, verbose, "AIS")
+    zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
+    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base_bias), Draws(key_of(seed, 1)))
+    annealed = _anneal(rbm, start, schedule, base_bias, key_of(seed, 2), verbose, "AIS")
+    log_weights = _log_z_base(rbm, base_bias) + annealed
     return _summary(log_weights, 1, "lower bound")
 
 
@@ -126,12 +123,12 @@ def reverse_ais(
         is no bound. Exact starts: Grosse, Ghahramani & Adams, 2015, "Sandwiching the marginal likelihood using
         bidirectional Monte Carlo".
     """
-    rbm, schedule, seed = _checked(model, num_chains, num_temperatures, betas, seed)
+    rbm, schedule = _checked(model, num_chains, num_temperatures, betas, seed)
     exact = can_be_exact(rbm)
     positive_integer(burn_in, "burn_in")
     base_bias = _base_bias(model, data, seed)
     if exact:
-        start = tf.cast(exact_draws(rbm, num_chains, seed), rbm.state_dtype)
+        start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
     elif data is None:
         raise ValueError(
             "No side of this model can be enumerated, so reverse AIS needs training data to start its chains from. "
@@ -139,27 +136,25 @@ def reverse_ais(
         )
     else:
         start = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose)
-    annealed = _anneal(rbm, start, schedule[::-1], base_bias, seed, verbose, "reverse AIS")
+    annealed = _anneal(rbm, start, schedule[::-1], base_bias, key_of(seed, 3), verbose, "reverse AIS")
     return _summary(_log_z_base(rbm, base_bias) - annealed, -1, "upper bound" if exact else "estimate")
 
 
-def _checked(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: int) -> tuple[Any, np.ndarray, int]:
+def _checked(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: Any) -> tuple[Any, np.ndarray]:
     rbm = checked_model(model).undirected()
+    check_normalizable(rbm)
+    checked_seed(seed)
     positive_integer(num_chains, "num_chains")
     if betas is None:
         betas = np.linspace(0, 1, positive_integer(num_temperatures, "num_temperatures") + 1)
-    return rbm, checked_betas(betas, first=0), checked_seed(seed) or 0
-
-
-def _draws(seed: tf.Tensor, use: int, sweep: Any = 0) -> Draws:
-    """Random numbers of one sweep of one use of a seed."""
-    return Draws(tf.stack([seed + use * _USE, tf.cast(sweep, tf.int64) * _SWEEP]))
+    return rbm, checked_betas(betas, first=0)
 
 
 def _tops(model: Any, data: Any, seed: int) -> Any:
     """Batches of data as states of the top's visible units."""
+    key = key_of(seed, 4)
     for i, batch in enumerate(model.checked_batches(data)):
-        yield model.as_function(_ascended)(model.as_states(batch), tf.constant([seed + 2 * _USE, i * _SWEEP], tf.int64))
+        yield model.as_function(_ascended)(model.as_states(batch), key_at(key, i))
 
 
 def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
@@ -177,7 +172,7 @@ def _base_bias(model: Any, data: Any, seed: int) -> tf.Tensor:
 def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:
     """So many rows of the data as states of the top's visible units, repeated where there are fewer."""
     if hasattr(data, "__array__"):
-        data = np.asarray(data)[np.random.default_rng(seed).permutation(len(data))[:number]]
+        data = np.asarray(data)[np.random.default_rng(seed or 0).permutation(len(data))[:number]]
     found: list[tf.Tensor] = []
     for batch in _tops(model, data, seed):
         found.append(batch)
@@ -194,21 +189,21 @@ def _log_z_base(rbm: Any, base_bias: tf.Tensor) -> float:
 
 
 def _burnt_in(rbm: Any, v: tf.Tensor, num_steps: int, seed: int, verbose: Any) -> tf.Tensor:
-    sweeps = rbm.as_function(_sweeps, jit_compile=True)
+    sweeps, key = rbm.as_function(_sweeps, jit_compile=True), key_of(seed, 7)
     for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
-        v = sweeps(v, start, stop, tf.constant(seed, tf.int64))
+        v = sweeps(v, start, stop, key)
     return v
 
 
-def _sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     def step(k: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return k + 1, sweep_from(rbm, rbm.hidden_input(v), 1.0, 0.0, _draws(seed, 3, k))
+        return k + 1, sweep_from(rbm, rbm.hidden_input(v), 1.0, 0.0, Draws(key_at(key, k)))
 
     return tf.while_loop(lambda k, v: k < stop, step, (start, v))[1]
 
 
 def _anneal(
-    rbm: Any, v: tf.Tensor, betas: np.ndarray, base_bias: tf.Tensor, seed: int, verbose: Any, title: str
+    rbm: Any, v: tf.Tensor, betas: np.ndarray, base_bias: tf.Tensor, key: tf.Tensor, verbose: Any, title: str
 ) -> np.ndarray:
     """Leads chains along the inverse temperatures `betas`, from `v` at the first of them.
 
@@ -220,7 +215,7 @@ def _anneal(
     log_weights = tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
     for start, stop in _chunks(len(betas) - 1, verbose, title):
-        v, log_weights = step(v, log_weights, schedule, base_bias, start, stop, tf.constant(seed, tf.int64))
+        v, log_weights = step(v, log_weights, schedule, base_bias, start, stop, key)
     return log_weights.numpy()
 
 
@@ -232,7 +227,7 @@ def _anneal_steps(
     base_bias: tf.Tensor,
     start: tf.Tensor,
     stop: tf.Tensor,
-    seed: tf.Tensor,
+    key: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     slope = tf.cast(rbm.visible.bias, v.dtype) - base_bias
 
@@ -245,7 +240,7 @@ def _anneal_steps(
         gain = rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, then))
         gain -= rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, now))
         gain = tf.reduce_sum(gain, -1) + (then - now) * tf.reduce_sum(v * slope, -1)
-        v = sweep_from(rbm, hidden_input, then, base_bias, _draws(seed, 4, k))
+        v = sweep_from(rbm, hidden_input, then, base_bias, Draws(key_at(key, k)))
         # XLA on a CPU is half as fast if temperatures are looked up where they are used: the loop carries them.
         return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_betas, positive_integer
 from keras_rbm.likelihood.ais import LogPartition, ais, reverse_ais
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
-from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.likelihood.subject import checked_model, key_at, key_of
 from keras_rbm.random import Draws
 
 #: Nats by which the two figures may differ before a warning.
@@ -88,7 +88,11 @@ def log_likelihood(
         Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep belief networks", sections 4.1 and 5.
     """
     rbm = checked_model(model).undirected()
-    positive_integer(num_samples, "num_samples")
+    counts = {"num_chains": num_chains, "num_temperatures": num_temperatures, "burn_in": burn_in}
+    for name, count in {"num_samples": num_samples, **counts}.items():
+        positive_integer(count, name)
+    if betas is not None:
+        checked_betas(betas, first=0)
     scores = _scores(model, x, num_samples if model is not rbm else 1, seed)
     found: float | tuple[LogPartition, LogPartition]
     if can_be_exact(rbm):
@@ -123,10 +127,10 @@ def log_likelihood(
 def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     """`log p*(v)` of each case before the partition function is taken off, or its variational bound, float64."""
     score = model.as_function(_score)
-    found = []
+    key, found = key_of(seed, 5), []
     for i, batch in enumerate(model.checked_batches(x)):
         v = model.as_states(batch)
-        keys = [tf.constant([seed + 5 * 2**32, (i * num_samples + j) << 8], tf.int64) for j in range(num_samples)]
+        keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
         found.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
     if not found:
         raise ValueError("Data must have at least one row. Received: none")

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.likelihood.subject import checked_model, key_of
+from keras_rbm.random import Draws
 from keras_rbm.units import Gaussian, Unit
 
 #: The most joint states that are enumerated.
@@ -55,7 +56,7 @@ def exact_log_partition(rbm: Any) -> float:
     rbm = checked_model(rbm).undirected()
     if _both_gaussian(rbm):
         return _gaussian_log_partition(rbm)
-    return float(np.logaddexp.reduce(_state_log_weights(_enumerable(rbm))))
+    return float(np.logaddexp.reduce(_state_log_weights(rbm)))
 
 
 def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
@@ -66,17 +67,17 @@ def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
         noise = np.linalg.solve(np.linalg.cholesky(precision).T, rng.normal(size=(len(linear), number)))
         joint = np.linalg.solve(precision, linear)[:, None] + noise
         return joint[: rbm.visible.width].T
-    side = _enumerable(rbm)
-    log_weights = _state_log_weights(side)
+    log_weights, side = _state_log_weights(rbm), _smaller_side(rbm)
     cumulative = np.cumsum(np.exp(log_weights - log_weights.max()))
     index = np.searchsorted(cumulative, rng.random(number) * cumulative[-1], side="right")
     states = side.units.enumerate(tf.constant(np.minimum(index, len(cumulative) - 1)), tf.float64)
     if side.units is rbm.visible:
         return states.numpy()
-    return side.others.distribution(side.others.field(states @ side.weights)).sample(seed=seed).numpy()
+    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, 1))).numpy()
 
 
-def _enumerable(rbm: Any) -> _Side:
+def _state_log_weights(rbm: Any) -> np.ndarray:
+    """Log of the summed weight of each joint state of the smaller side, float64."""
     side = _smaller_side(rbm)
     size = side.units.log2_num_states
     if size > MAX_LOG2_STATES:
@@ -85,23 +86,28 @@ def _enumerable(rbm: Any) -> _Side:
             f"At most 2^{MAX_LOG2_STATES} joint states can be enumerated. Received: {count} on the smaller side of "
             f"{rbm.visible.width}-{rbm.hidden.width} units. Use likelihood.ais and likelihood.reverse_ais."
         )
-    return side
-
-
-def _state_log_weights(side: _Side) -> np.ndarray:
-    """Log of the summed weight of each joint state of the side, float64."""
-    total = round(2**side.units.log2_num_states)
+    total, log_weights = round(2**size), rbm.as_function(_log_weights_at)
     chunk = max(1, min(total, _CHUNK // max(side.others.width, side.units.width)))
-
-    @tf.function
-    def log_weights(index: tf.Tensor) -> tf.Tensor:
-        states = side.units.enumerate(index, tf.float64)
-        return side.others.log_partition(side.others.field(states @ side.weights)) - side.units.energy(states)
-
     parts = [
         log_weights(tf.range(start, min(start + chunk, total), dtype=tf.int64)) for start in range(0, total, chunk)
     ]
     return np.concatenate(parts)
+
+
+def _log_weights_at(rbm: Any, index: tf.Tensor) -> tf.Tensor:
+    side = _smaller_side(rbm)
+    states = side.units.enumerate(index, tf.float64)
+    return side.others.log_partition(side.others.field(states @ side.weights)) - side.units.energy(states)
+
+
+def check_normalizable(rbm: Any) -> None:
+    """Refuses an RBM without a partition function.
+
+    Raises:
+        ValueError: if `Z` diverges.
+    """
+    if _both_gaussian(rbm):
+        _joint_gaussian(rbm)
 
 
 def _both_gaussian(rbm: Any) -> bool:

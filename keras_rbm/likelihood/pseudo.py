@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.likelihood.subject import checked_model
+from keras_rbm.likelihood.subject import checked_model, key_at, key_of
 from keras_rbm.random import Draws
 from keras_rbm.units import Unit
 
@@ -45,14 +45,16 @@ def pseudo_log_likelihood(model: Any, x: Any, exact: bool = False, seed: int = 0
     if checked_model(model).undirected() is not model:
         raise TypeError(f"Pseudo-likelihood is that of an RBM. Received: {type(model).__name__}")
     _two_states(model.visible)
-    found = []
+    key, found = key_of(seed, 6), []
     for i, batch in enumerate(model.checked_batches(x)):
         v = model.as_states(batch)
         if exact:
             log_p = model.as_function(all_sites, jit_compile=True)(v)
         else:
-            log_p = model.as_function(_one_flip_at)(v, tf.constant([seed, i << 16], tf.int64))
+            log_p = model.as_function(_one_flip_at)(v, key_at(key, i))
         found.append(np.asarray(log_p, "float64"))
+    if not found:
+        raise ValueError("Data must have at least one row. Received: none")
     return np.concatenate(found)
 
 

@@ -133,11 +133,12 @@ def with_keys(dataset: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
     return tf.data.Dataset.zip(keys, dataset)
 
 
-def batches(data: Any) -> Iterator[np.ndarray]:
-    """The inputs of arrays or of a dataset, a part at a time."""
+def batches(data: Any) -> Iterator[tuple[np.ndarray, Any]]:
+    """The inputs of arrays or of a dataset, a part at a time, with case weights or `None`."""
     if is_array(data):
         for start in range(0, len(data), _CHUNK):
-            yield np.asarray(data[start : start + _CHUNK])
+            yield np.asarray(data[start : start + _CHUNK]), None
     else:
         for batch in data:
-            yield np.asarray(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            x, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
+            yield np.asarray(x), weights

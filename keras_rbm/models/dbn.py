@@ -39,7 +39,8 @@ class DBN(Machine):
         visible: kind of the visible units: a name, config or `Unit`.
         hidden: kind of all hidden units: a name or config, or a `Unit` to copy for each layer.
         sampler: where the top RBM's samples come from in wake-sleep.
-        centered, kernel_initializer, kernel_regularizer, kernel_constraint, seed: as in `RBM`.
+        centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, seed: as
+            in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
 
     Raises:
         ValueError: if `units` is not a list of at least one positive integer, or as `RBM` does.
@@ -63,6 +64,8 @@ class DBN(Machine):
         hidden: Any = "bernoulli",
         sampler: Any = "cd",
         centered: bool = True,
+        offset_rate: float = 0.01,
+        activity_regularizer: Any = None,
         kernel_initializer: Any = None,
         kernel_regularizer: Any = None,
         kernel_constraint: Any = None,
@@ -79,6 +82,8 @@ class DBN(Machine):
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
         options = {
             "centered": centered,
+            "offset_rate": offset_rate,
+            "activity_regularizer": activity_regularizer,
             "kernel_initializer": kernel_initializer,
             "kernel_regularizer": kernel_regularizer,
             "kernel_constraint": kernel_constraint,
@@ -319,6 +324,46 @@ class DBN(Machine):
         finally:
             target.take_weights(machine)
 
+    def unroll(self, layer: int) -> None:
+        """Starts a layer as the one below upside down, so that the likelihood's bound starts where that one left it.
+
+        The layer's first hidden units take the place of the visible units below, with their weights and biases. Its
+        further ones keep their small random weights, whose mean effect is taken off the bias. Call it between
+        `pretrain_layer(layer - 1, ...)` and `pretrain_layer(layer, ...)`, and train on with a low learning rate.
+
+        Args:
+            layer: at least 1; it must have at least as many hidden units as the layer below has visible ones, of their
+                kind.
+
+        Raises:
+            ValueError: if it has not, or the DBN is not built.
+
+        Reference:
+            Hinton, Osindero & Teh, 2006, "A fast learning algorithm for deep belief nets", section 4.
+        """
+        if not self.built:
+            raise ValueError("A DBN must be built before a layer is unrolled. Pretrain the layers below it first.")
+        if not 1 <= layer < len(self.rbms):
+            raise ValueError(f"`layer` must be between 1 and {len(self.rbms) - 1}. Received: layer={layer}")
+        rbm, below = self.rbms[layer], self.rbms[layer - 1]
+        width = below.visible.width
+        if type(rbm.hidden) is not type(below.visible) or rbm.hidden.states is None or rbm.units < width:
+            raise ValueError(
+                f"A layer is unrolled into at least {width} hidden units, {type(below.visible).__name__} like the "
+                "visible ones below, and with finitely many states. "
+                f"Received: {rbm.units} {type(rbm.hidden).__name__} units."
+            )
+        w = np.array(rbm.w_rec)
+        resting = np.asarray(rbm.hidden.mean(tf.zeros((1, rbm.units))))[0]
+        c = np.array(rbm.hidden.bias)
+        w[:, :width], c[:width] = below.w_gen, below.visible.bias
+        rbm.w_rec.assign(w)
+        if not rbm.tied:
+            rbm._w_gen.assign(w.T)
+        rbm.hidden.bias.assign(c)
+        rbm.visible.bias.assign(np.asarray(below.hidden.bias) - w[:, width:] @ resting[width:])
+        rbm.sampler.reset(rbm)
+
     def _upwards(self, x: Any, layer: int, batch_size: int, weights: Any = None) -> tf.data.Dataset:
         """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch, with case weights
         where there are some."""
@@ -378,7 +423,8 @@ class DBN(Machine):
 
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
-        kept = ("centered", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
+        kept = [f"kernel_{part}" for part in ("initializer", "regularizer", "constraint")]
+        kept += ["centered", "offset_rate", "activity_regularizer"]
         top = self.top.get_config()
         return {
             **super().get_config(),

@@ -275,7 +275,7 @@ class Learner(keras.Model):
         variables = self.trainable_variables
         found = [by_id.get(id(variable), tf.zeros_like(variable)) for variable in variables]
         with tf.GradientTape() as tape:
-            losses = self.losses
+            losses = [v.regularizer(v) for v in variables if v.regularizer is not None]
             penalty = tf.add_n([tf.cast(loss, self.state_dtype) for loss in losses]) if losses else None
         if penalty is None:
             return found

@@ -85,12 +85,13 @@ class Machine(Learner):
         """Sets the visible bias (and the precision of Gaussian units, unless it was given) from the data's moments.
 
         Args:
-            data: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x` or `(x, ...)`; read once.
+            data: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x`, `(x, y)` or
+                `(x, y, sample_weight)`; read once.
 
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        mean, variance, count = moments(self.checked_batches(data))
+        mean, variance, count = moments(self._checked_pairs(data))
         if not self.built:
             self.build((None, len(mean)))
         self.visible.adapt_to_moments(mean, variance, count)
@@ -102,8 +103,12 @@ class Machine(Learner):
         Raises:
             ValueError: if one is empty, of another width, or outside the units' domain.
         """
-        for batch in checks.batches(data):
-            yield checks.checked_array(batch, self.visible, self.visible.width if self.built else None, "float32")
+        return (x for x, _ in self._checked_pairs(data))
+
+    def _checked_pairs(self, data: Any) -> Iterator[tuple[np.ndarray, Any]]:
+        for x, weights in checks.batches(data):
+            width = self.visible.width if self.built else None
+            yield checks.checked_array(x, self.visible, width, "float32"), weights
 
     def after_adapt(self) -> None:
         """Called when the visible bias has been set anew."""

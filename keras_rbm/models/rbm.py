@@ -352,7 +352,22 @@ class RBM(Machine):
         return tied
 
     def take_weights(self, tied: RBM) -> None:
-        """Takes over what a machine made by `as_tied` has learnt."""
+        """Takes over what a tied RBM of the same sizes and units has learnt: one made by `as_tied`, or one trained
+        before, which a DBN's layer then starts from.
+
+        Raises:
+            ValueError: if the sizes differ, or either is not built.
+        """
+        sizes = [(rbm.built and rbm.visible.width, rbm.units) for rbm in (self, tied)]
+        if sizes[0] != sizes[1] or not self.built:
+            raise ValueError(
+                "Weights are taken over between built RBMs of one size. Received: (visible, units) "
+                f"{sizes[1]} for {sizes[0]}, where False is an RBM that is not built."
+            )
+        for own, learnt in ((self.visible, tied.visible), (self.hidden, tied.hidden)):
+            if own is not learnt:
+                for variable, value in zip(own.weights, learnt.weights, strict=True):
+                    variable.assign(value)
         self.w_rec.assign(tied.w_rec)
         self.stream.key.assign(tied.stream.key)
         self.sampler.reset(self)

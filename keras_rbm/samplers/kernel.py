@@ -17,7 +17,7 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
     """Block Gibbs sweeps of an RBM as a `TransitionKernel`, so that `tfp.mcmc.sample_chain` runs on it.
 
     States are visible states, `(chains, visible)`. Random numbers come from the seed that TensorFlow Probability hands
-    over; the machine's own stream is not touched.
+    over (give it a pair of integers: a single one is stateful there); the machine's own stream is not touched.
 
     Args:
         rbm: a built RBM.
@@ -31,7 +31,7 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
 
     ```python
     kernel = keras_rbm.samplers.BlockGibbs(rbm)
-    v = tfp.mcmc.sample_chain(1000, rbm.start(4), kernel=kernel, trace_fn=None, seed=0)  # (1000, 4, visible)
+    v = tfp.mcmc.sample_chain(1000, rbm.start(4), kernel=kernel, trace_fn=None, seed=(0, 1))  # (1000, 4, visible)
     ```
     """
 

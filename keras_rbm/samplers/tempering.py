@@ -115,7 +115,7 @@ class ParallelTempering(PCD):
     def _swap_and_sweep(self, machine: Any, v: tf.Tensor, rates: tf.Tensor, total: tf.Tensor) -> tuple:
         """One sweep of all temperatures; `v` is `(temperatures * chains, visible)`, the hottest first."""
         number, chains = self.num_temperatures, self.num_chains
-        parity = machine.stream.integers([], 2)
+        parity = machine.stream.integers([], 2) if number > 2 else 0
         level = tf.range(number)
         partner = tf.where(tf.equal((level - parity) % 2, 0), level + 1, level - 1)
         partner = tf.where((partner >= 0) & (partner < number), partner, level)

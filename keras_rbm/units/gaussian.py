@@ -100,10 +100,10 @@ class Gaussian(Unit):
     def in_domain(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(tf.math.is_finite(x))
 
-    def bias_for(self, mean: np.ndarray, count: int) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float) -> np.ndarray:
         return np.asarray(self.precision) * mean
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: float) -> None:
         if self.given_precision is None:
             # Rounding leaves a constant column a variance of about (mean * epsilon)^2, not exactly zero.
             constant = variance <= 1e-12 * np.maximum(1.0, mean**2)

@@ -146,11 +146,11 @@ class Unit(keras.layers.Layer):
         """Whether all of `x` are states these units can take (or means of such states): a boolean scalar."""
         raise NotImplementedError
 
-    def bias_for(self, mean: np.ndarray, count: int) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float) -> np.ndarray:
         """The bias with which units without input have the mean of `count` observed states, `(units,)`."""
         raise NotImplementedError
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: float) -> None:
         """Sets the bias so that units without input have the moments of `count` observed states.
 
         Args:
