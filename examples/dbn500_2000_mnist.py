@@ -23,9 +23,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--validate", action="store_true", help="hold out the last 10,000 training cases, as the test")
     parser.add_argument("--first", type=Path, default=FIRST, help="the RBM that the first layer is")
-    parser.add_argument("--epochs", type=int, default=100, help="of the top RBM")
-    parser.add_argument("--learning-rate", type=float, default=0.02)
-    parser.add_argument("--wake-sleep-epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=60, help="of the top RBM")
+    parser.add_argument("--learning-rate", type=float, default=0.01)
+    parser.add_argument("--wake-sleep-epochs", type=int, default=20)
+    parser.add_argument("--wake-sleep-learning-rate", type=float, default=0.005)
+    parser.add_argument("--temperatures", type=int, default=10_000)
     parser.add_argument("--output", type=Path, default=Path("saved_models/dbn500-2000-mnist"))
     options = parser.parse_args()
     data = keras_rbm.load("mnist")
@@ -34,14 +36,21 @@ def main() -> None:
     batches = keras_rbm.datasets.batches(train, batch_size=BATCH, seed=SEED)
 
     def sgd(learning_rate: float, epochs: int) -> keras.optimizers.Optimizer:
-        num_steps = epochs * (len(train) // BATCH)
-        return keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(learning_rate, num_steps, 0.0))
+        """The learning rate rises over two epochs, in which new chains forget where they started, then falls to 0."""
+        epoch = len(train) // BATCH
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, (epochs - 2) * epoch, warmup_target=learning_rate, warmup_steps=2 * epoch
+        )
+        return keras.optimizers.SGD(schedule)
 
     def report(stage: str, dbn: keras_rbm.DBN) -> None:
         found = keras_rbm.likelihood.log_likelihood(
-            dbn, test, states, num_temperatures=20_000, burn_in=20_000, verbose=0
+            dbn, test, states, num_temperatures=options.temperatures, burn_in=options.temperatures, verbose=0
         )
-        print(f"bound after {stage}: {found.lower:.2f} (by reverse AIS) and {found.upper:.2f} (by AIS) nats a case")
+        print(
+            f"bound after {stage}: {found.lower:.2f} (by reverse AIS) and {found.upper:.2f} (by AIS) nats a case",
+            flush=True,
+        )
 
     options.output.mkdir(parents=True, exist_ok=True)
     dbn = keras_rbm.DBN([500, 2000], sampler="pcd", kernel_regularizer=keras.regularizers.L2(1e-4), seed=SEED)
@@ -62,7 +71,7 @@ def main() -> None:
     dbn.save(options.output / "greedy.keras")
     report("greedy training", dbn)
 
-    dbn.compile(sgd(0.005, options.wake_sleep_epochs))
+    dbn.compile(sgd(options.wake_sleep_learning_rate, options.wake_sleep_epochs))
     started = time.monotonic()
     dbn.fit(batches, epochs=options.wake_sleep_epochs, verbose=2)
     print(f"wake-sleep in {time.monotonic() - started:.0f} s")

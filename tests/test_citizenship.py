@@ -75,11 +75,11 @@ def test_an_outer_model_compiles(options):
 
 
 def test_summary_counts_the_parameters():
-    """A 6-8 RBM has 6*8 weights, 6 + 8 biases, and two numbers that are its random key."""
+    """A 6-8 RBM has 6*8 weights, 6 + 8 biases, as many offsets and their age, and a random key of two numbers."""
     model, lines = sequential(LAYERS["rbm"]()), []
     model.summary(print_fn=lines.append)
     (row,) = [line for line in "\n".join(lines).splitlines() if "machine (RBM)" in line]
-    assert str(6 * 8 + 6 + 8 + 2) in row
+    assert str(6 * 8 + (6 + 8) + (6 + 8 + 1) + 2) in row
     assert model.get_layer("machine").output.shape == (None, 8)
 
 
