@@ -46,7 +46,7 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     )
     found = {}
     if isinstance(result.log_partition, float):
-        found[what] = f"{result.lower:.2f} nats a case (log Z is exact)"
+        found[what] = f"{result.lower:.3f} nats a case (log Z is exact)"
         found["log Z, exact"] = f"{result.log_partition:.3f}"
     else:
         found[what] = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case"

@@ -369,7 +369,7 @@ def test_evaluate_prints_the_likelihood_of_a_run(finished, capsys):
         )
     bound = found["variational lower bound of the log-likelihood, test set"]
     if expected.exact:
-        assert bound == f"{expected.lower:.2f} nats a case (log Z is exact)"
+        assert bound == f"{expected.lower:.3f} nats a case (log Z is exact)"
     else:
         assert bound == f"{expected.lower:.2f} (by reverse AIS) and {expected.upper:.2f} (by AIS) nats a case"
         for name, z in zip(("AIS", "reverse AIS"), expected.log_partition, strict=True):
@@ -385,7 +385,7 @@ def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
     rbm.save(tmp_path / "rbm.keras")
     assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "bars_and_stripes", "--binarize", "none") == 0
     found = rows(capsys.readouterr().out)
-    assert found["log-likelihood, test set"] == "-11.09 nats a case (log Z is exact)"
+    assert found["log-likelihood, test set"] == "-11.090 nats a case (log Z is exact)"
     assert found["pseudo-log-likelihood, test set"] == "-11.09 nats a case"
     assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"
 
