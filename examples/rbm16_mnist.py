@@ -2,7 +2,15 @@
 
     python examples/rbm16_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
-MEASURED
+Measured with seeds 0, 1, 2, exact test log-likelihood, 50 epochs of PCD-1, 25 to 50 s a run on 2 busy cores:
+
+    pixels as they are  centred  -138.06, -138.65, -139.84, mean -138.85 nats
+    pixels as they are  plain    -139.28, -139.33, -146.20, mean -141.60 nats
+    pixels inverted     centred  -136.93, -136.86, -138.97, mean -137.59 nats
+    pixels inverted     plain    -174.24, -167.73, -157.81, mean -166.59 nats
+
+Published: centred -142.56 and inverted -142.09, plain -149.05 and inverted -183.36 (Melchior's PyDeep tutorial). The
+learning rate was chosen with --validate. The model of the first run is in saved_models/pretrained/mnist-rbm-16.
 """
 
 from __future__ import annotations

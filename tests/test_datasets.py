@@ -48,7 +48,9 @@ def test_digits_are_split_by_class_and_always_alike(digits):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match=r"digits, bars_and_stripes, mnist, fashion_mnist, kmnist, or the path of a .npz.*'mnits'"):
+    with pytest.raises(
+        ValueError, match=r"digits, bars_and_stripes, mnist, fashion_mnist, kmnist, or the path of a .npz.*'mnits'"
+    ):
         load("mnits")
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from keras_rbm import load
+from keras_rbm.likelihood import log_likelihood
 
-FOLDER = Path(__file__).parent.parent / "saved_models" / "pretrained" / "digits-dbn"
+PRETRAINED = Path(__file__).parent.parent / "saved_models" / "pretrained"
+FOLDER = PRETRAINED / "digits-dbn"
 
 
 def test_the_digits_dbn_loads_and_dreams_digits():
@@ -26,5 +29,24 @@ def test_the_classifier_makes_the_errors_of_its_card():
     assert f"({wrong} errors in 360)" in (FOLDER / "card.md").read_text()
 
 
-def test_it_is_small():
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*")) < 3e6
+def test_the_rbm_of_bars_and_stripes_has_the_likelihood_of_its_card():
+    folder = PRETRAINED / "bars-and-stripes-rbm-16"
+    rbm = keras.models.load_model(folder / "rbm.keras")
+    found = log_likelihood(rbm, load("bars_and_stripes").x_train)
+    assert found.exact
+    assert f"{found.lower:.3f} nats a case" in (folder / "card.md").read_text()
+    assert found.lower > -np.log(30) - 0.05
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PRETRAINED.glob("*/*.keras")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_models_load_without_optimizer_and_have_a_card(path):
+    model = keras.models.load_model(path)
+    assert not getattr(model, "compiled", False)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert (path.parent / "card.md").exists()
+
+
+def test_all_of_it_is_small():
+    assert sum(path.stat().st_size for path in PRETRAINED.rglob("*")) < 16e6
