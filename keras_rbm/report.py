@@ -40,6 +40,8 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
         x_test, x_train: states; annealing starts from the second.
         options: as in `likelihood.log_likelihood`.
     """
+    if model.visible.states is not None and not np.isin(x_test, model.visible.states).all():
+        return {"log-likelihood": "none, for the test cases are grey levels, not states"}
     result = likelihood.log_likelihood(model, x_test, x_train, **options)
     what = (
         "variational lower bound of the log-likelihood, test set" if result.variational else "log-likelihood, test set"
@@ -55,8 +57,9 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
                 f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
                 f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains"
             )
-    error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test)) if len(x_test) > 1 else float("nan")
-    found["standard error over test cases"] = f"{error:.2f} nats"
+    if len(x_test) > 1:
+        error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test))
+        found["standard error over test cases"] = f"{error:.2f} nats"
     if isinstance(model, RBM) and model.visible.states is not None and len(model.visible.states) == 2:
         pseudo = likelihood.pseudo_log_likelihood(model, x_test, exact=True).mean()
         found["pseudo-log-likelihood, test set"] = f"{pseudo:.2f} nats a case"

@@ -13,7 +13,7 @@ from keras_rbm import RBM
 from keras_rbm.likelihood import LogPartition, ais, exact_log_partition, log_likelihood, reverse_ais
 from keras_rbm.likelihood import bounds as bounds_module
 from keras_rbm.likelihood import exact as exact_module
-from keras_rbm.likelihood.subject import key_at, key_of
+from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
 from tests.enumeration import (
     ALL_PAIRINGS,

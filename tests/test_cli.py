@@ -394,6 +394,14 @@ def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
     assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"
 
 
+def test_evaluate_gives_grey_levels_no_likelihood(tmp_path, capsys):
+    rbm = keras_rbm.RBM(3, seed=0)
+    rbm.build((None, 64))
+    rbm.save(tmp_path / "rbm.keras")
+    assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "digits", "--binarize", "none") == 0
+    assert rows(capsys.readouterr().out)["log-likelihood"] == "none, for the test cases are grey levels, not states"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -416,9 +416,9 @@ def test_further_units_of_an_unrolled_layer_hardly_matter():
     [
         ({"units": [3, 4]}, 1, "at least 5 hidden units"),
         ({"units": [3, 6], "hidden": "gaussian"}, 1, "Received: 6 Gaussian units"),
-        ({"units": [3, 6], "visible": "gaussian"}, 1, "Gaussian like the visible"),
-        ({"units": [3, 6]}, 0, "`layer` must be between 1 and 1"),
-        ({"units": [3, 6]}, 2, "`layer` must be between 1 and 1"),
+        ({"units": [3, 6], "visible": "gaussian"}, 1, "Received: Gaussian visible units below"),
+        ({"units": [3, 6]}, 0, "`layer` must be a positive integer"),
+        ({"units": [3, 6]}, 2, "A DBN of 2 layers has none with number 2"),
         (None, 1, "must be built"),
     ],
 )
@@ -428,3 +428,16 @@ def test_layers_that_cannot_be_unrolled(options, layer, message):
         dbn.build((None, 5))
     with pytest.raises(ValueError, match=message):
         dbn.unroll(layer)
+
+
+def test_weights_of_other_kinds_are_not_taken_over():
+    dbn = DBN([3, 6], dtype="float64", visible="gaussian", seed=0)
+    dbn.build((None, 5))
+    with pytest.raises(ValueError, match="Received: Bernoulli for Gaussian units"):
+        dbn.rbms[0].take_weights(learnt())
+
+
+def test_weights_beside_a_dataset_are_refused():
+    x = prototypes(10).astype("float32")
+    with pytest.raises(ValueError, match="must give \\(x, y, sample_weight\\) itself"):
+        DBN([3], seed=0).pretrain(tf.data.Dataset.from_tensor_slices(x).batch(5), sample_weight=np.ones(10))

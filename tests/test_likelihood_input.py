@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBN, RBM, likelihood
+from keras_rbm import DBN, RBM, likelihood, samplers
 from keras_rbm.likelihood import exact as exact_module
 from tests.enumeration import binary_states, gaussian_rbm, random_dbn, random_rbm
 
@@ -262,3 +262,57 @@ def test_nothing_has_changed_after_a_refusal():
             QUESTIONS[question](rbm, 255 * X)
     for old, new in zip(before, rbm.variables, strict=True):
         np.testing.assert_array_equal(new, old)
+
+
+# --- what only looks like data, or like a model
+
+
+def test_grey_levels_have_no_likelihood():
+    rbm = random_rbm()
+    with pytest.raises(ValueError, match=r"states, here 0 or 1\. Received: 0\.25, a grey level"):
+        likelihood.log_likelihood(rbm, np.array([[0, 1, 0.25, 0, 0]]))
+
+
+def test_real_values_of_gaussian_units_have_one():
+    rbm = random_rbm("gaussian", 2)
+    assert np.isfinite(likelihood.log_likelihood(rbm, np.array([[0.25, -3.5]])).lower)
+
+
+def test_data_that_do_not_end_are_refused():
+    endless = tf.data.Dataset.from_tensor_slices(np.zeros((4, 5))).batch(2).repeat()
+    with pytest.raises(ValueError, match=r"infinite tf\.data\.Dataset"):
+        likelihood.log_likelihood(random_rbm(), endless)
+
+
+@pytest.mark.parametrize("x", [None, 3])
+def test_no_data_are_named(x):
+    with pytest.raises(TypeError, match=rf"Received: {type(x).__name__}"):
+        likelihood.log_likelihood(random_rbm(), x)
+
+
+@pytest.mark.parametrize("model", [None, keras.Sequential(), RBM])
+@pytest.mark.parametrize("function", [samplers.mixing, samplers.BlockGibbs, likelihood.exact_log_partition])
+def test_other_things_than_models_are_named(function, model):
+    with pytest.raises(TypeError, match=r"Received: (NoneType|Sequential|the class RBM)"):
+        function(model)
+
+
+@pytest.mark.parametrize("function", [samplers.mixing, samplers.BlockGibbs])
+def test_samplers_refuse_nan(function):
+    rbm = random_rbm()
+    rbm.w_rec.assign(np.full((5, 4), np.nan))
+    with pytest.raises(ValueError, match="Parameters must be finite"):
+        function(rbm)
+
+
+def test_a_dbn_has_no_block_gibbs_kernel():
+    dbn = DBN([3, 2])
+    dbn.build((None, 4))
+    with pytest.raises(TypeError, match="Received: DBN"):
+        samplers.BlockGibbs(dbn)
+
+
+def test_results_can_be_compared():
+    found = likelihood.ais(random_rbm(), num_chains=2, num_temperatures=1, verbose=0)
+    assert found == found
+    assert found != likelihood.ais(random_rbm(), num_chains=2, num_temperatures=1, verbose=0)

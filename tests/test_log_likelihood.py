@@ -280,5 +280,5 @@ def test_nothing_is_printed_if_not_asked_for(capsys, not_enumerable):
     assert capsys.readouterr() == ("", "")
     log_likelihood(rbm, v, **QUICK | {"verbose": 1})
     shown = capsys.readouterr().out
-    assert "/AIS" in shown
-    assert "/reverse AIS" in shown
+    assert shown.startswith("AIS\n")
+    assert "\nreverse AIS\n" in shown

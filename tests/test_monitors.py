@@ -123,6 +123,7 @@ def test_a_dbn_has_its_bound_in_the_logs():
     ("make", "message"),
     [
         (lambda: callbacks.LikelihoodMonitor(X, every=0), "`every` must be a positive integer"),
+        (lambda: callbacks.LikelihoodMonitor(None), "Received: x=None"),
         (lambda: callbacks.LikelihoodMonitor(X, num_chains=0), "`num_chains` must be a positive integer"),
         (lambda: callbacks.LikelihoodMonitor(X, num_temperatures=0), "`num_temperatures` must be a positive integer"),
         (lambda: callbacks.MixingMonitor(every=1.5), "`every` must be a positive integer"),

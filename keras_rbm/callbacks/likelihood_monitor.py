@@ -17,7 +17,8 @@ class LikelihoodMonitor(keras.callbacks.Callback):
     `log_partition_ais` and `log_partition_reverse_ais`; where `log Z` is exact, both of each pair are. In the epochs
     between, the last figures are logged again, so that every callback finds them in every epoch. Put it before those
     that read the logs: `keras.callbacks.TensorBoard` and `CSVLogger` write them; `EarlyStopping` and `ModelCheckpoint`
-    go by them, with `mode="max"`.
+    go by them, with `mode="max"`. The `patience` of `EarlyStopping` counts epochs, not measurements: give a multiple of
+    `every`. In `DBN.pretrain` each layer would need a monitor, and data, of its own.
 
     Training is not disturbed: chains and random state are left alone.
 
@@ -25,7 +26,7 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         x: cases to score, an array or a `tf.data.Dataset` of batches; validation data for whatever decides by it.
         data: training data, where annealing starts; `x` by default.
         every: epochs between two measurements; the first epoch is measured.
-        num_chains, num_temperatures, burn_in, seed, kwargs: as in `likelihood.log_likelihood`.
+        num_samples, num_chains, num_temperatures, burn_in, seed: as in `likelihood.log_likelihood`.
 
     Raises:
         ValueError: if a count is not positive, or if the machine has no likelihood.
@@ -47,21 +48,27 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         x: Any,
         data: Any = None,
         every: int = 1,
+        num_samples: int = 10,
         num_chains: int = 100,
         num_temperatures: int = 1000,
         burn_in: int = 1000,
         seed: int = 0,
-        **kwargs: Any,
     ) -> None:
         super().__init__()
         self.every = positive_integer(every, "every")
         self._x, self._data = x, data
-        counts = {"num_chains": num_chains, "num_temperatures": num_temperatures, "burn_in": burn_in}
-        self._options = {
+        if x is None:
+            raise ValueError("LikelihoodMonitor needs cases to score. Received: x=None")
+        counts = {
+            "num_samples": num_samples,
+            "num_chains": num_chains,
+            "num_temperatures": num_temperatures,
+            "burn_in": burn_in,
+        }
+        self._options: dict[str, Any] = {
             **{name: positive_integer(count, name) for name, count in counts.items()},
             "seed": seed,
             "verbose": 0,
-            **kwargs,
         }
         self._found: dict[str, float] = {}
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
+from keras_rbm.arguments import checked_betas, checked_model, checked_seed, positive_integer
 from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
-from keras_rbm.likelihood.subject import checked_model, key_at, key_of
+from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
 from keras_rbm.samplers.gibbs import sweep_from
 from keras_rbm.units.moments import moments
@@ -21,13 +21,14 @@ from keras_rbm.units.moments import moments
 _CHUNK = 250
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogPartition:
     """An estimate of `log Z`, and how far to trust it.
 
     Args:
         log_z: nats.
-        standard_error: of `log_z`, nats, by the delta method; it knows nothing of modes that no chain has met.
+        standard_error: of `log_z`, nats, by the delta method; it knows nothing of modes that no chain has met. Of a
+            single chain, NaN.
         effective_sample_size: how many equal weights would be as good as these: near 1, nothing can be trusted.
         kind: what `log_z` is in expectation: `"lower bound"`, `"upper bound"`, or `"estimate"`.
         log_weights: each chain's own estimate of `log Z`, `(num_chains,)`.
@@ -249,7 +250,9 @@ def _anneal_steps(
 
 def _chunks(total: int, verbose: Any, title: str) -> Any:
     """Where each part starts and stops, as tensors; a progress bar moves between them, and Ctrl-C works."""
-    bar = keras.utils.Progbar(total, verbose=1, unit_name=title) if verbose else None
+    if verbose:
+        print(title)
+    bar = keras.utils.Progbar(total, verbose=1, unit_name="step") if verbose else None
     for start in range(0, total, _CHUNK):
         stop = min(start + _CHUNK, total)
         yield tf.constant(start), tf.constant(stop)

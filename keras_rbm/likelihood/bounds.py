@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_betas, positive_integer
+from keras_rbm.arguments import checked_betas, checked_model, positive_integer
 from keras_rbm.likelihood.ais import LogPartition, ais, reverse_ais
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
-from keras_rbm.likelihood.subject import checked_model, key_at, key_of
+from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
 
 #: Nats by which the two figures may differ before a warning.
 TOLERANCE = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogLikelihood:
     """The mean log-likelihood of data, in nats a case.
 
@@ -130,11 +130,23 @@ def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     key, found = key_of(seed, 5), []
     for i, batch in enumerate(model.checked_batches(x)):
         v = model.as_states(batch)
+        _check_states(model.visible.states, v)
         keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
         found.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
     if not found:
         raise ValueError("Data must have at least one row. Received: none")
     return np.concatenate(found)
+
+
+def _check_states(states: tuple[float, ...] | None, v: tf.Tensor) -> None:
+    """Refuses means of states, such as grey levels: only states have a likelihood."""
+    if states is not None:
+        found = tf.reduce_any(v[..., None] == tf.constant(states, v.dtype), -1)
+        if not tf.reduce_all(found):
+            raise ValueError(
+                f"Likelihoods are those of states, here {' or '.join(f'{s:g}' for s in states)}. Received: "
+                f"{tf.boolean_mask(v, ~found)[0]:g}, a grey level. Make them states: datasets.binarized(x, seed=0)."
+            )
 
 
 def _score(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.likelihood.subject import checked_model, key_at, key_of
+from keras_rbm.arguments import checked_model
+from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
 from keras_rbm.units import Unit
 

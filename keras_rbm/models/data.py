@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -138,7 +138,11 @@ def batches(data: Any) -> Iterator[tuple[np.ndarray, Any]]:
     if is_array(data):
         for start in range(0, len(data), _CHUNK):
             yield np.asarray(data[start : start + _CHUNK]), None
+    elif not isinstance(data, Iterable):
+        raise TypeError(f"Data must be an array or a tf.data.Dataset of batches. Received: {type(data).__name__}")
     else:
+        if isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("Data must end. Received: an infinite tf.data.Dataset. Use .take(n), or drop .repeat()")
         for batch in data:
             x, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
             yield np.asarray(x), weights

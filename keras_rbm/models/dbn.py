@@ -302,6 +302,8 @@ class DBN(Machine):
         """
         if not checks.is_array(x) and not isinstance(x, tf.data.Dataset):
             raise TypeError(f"Pretraining needs an array or a tf.data.Dataset. Received: {type(x).__name__}")
+        if sample_weight is not None and not checks.is_array(x):
+            raise ValueError("`sample_weight` is for arrays. A tf.data.Dataset must give (x, y, sample_weight) itself.")
         x, _, weights = self._checked(x, None, sample_weight)
         target = self.rbms[layer]
         machine = target.as_tied(clone(samplers.get(sampler)))
@@ -343,15 +345,19 @@ class DBN(Machine):
         """
         if not self.built:
             raise ValueError("A DBN must be built before a layer is unrolled. Pretrain the layers below it first.")
-        if not 1 <= layer < len(self.rbms):
-            raise ValueError(f"`layer` must be between 1 and {len(self.rbms) - 1}. Received: layer={layer}")
+        if positive_integer(layer, "layer") >= len(self.rbms):
+            raise ValueError(f"A DBN of {len(self.rbms)} layers has none with number {layer}: the lowest is 0.")
         rbm, below = self.rbms[layer], self.rbms[layer - 1]
         width = below.visible.width
-        if type(rbm.hidden) is not type(below.visible) or rbm.hidden.states is None or rbm.units < width:
+        if below.visible.states is None:
+            raise ValueError(
+                "Only a layer above units with finitely many states is unrolled. "
+                f"Received: {type(below.visible).__name__} visible units below it."
+            )
+        if type(rbm.hidden) is not type(below.visible) or rbm.units < width:
             raise ValueError(
                 f"A layer is unrolled into at least {width} hidden units, {type(below.visible).__name__} like the "
-                "visible ones below, and with finitely many states. "
-                f"Received: {rbm.units} {type(rbm.hidden).__name__} units."
+                f"visible ones below. Received: {rbm.units} {type(rbm.hidden).__name__} units."
             )
         w = np.array(rbm.w_rec)
         resting = np.asarray(rbm.hidden.mean(tf.zeros((1, rbm.units))))[0]

@@ -43,7 +43,7 @@ class RBM(Machine):
         visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, a config or a `Unit`. An object given to two
             models is shared by both, with its bias (save such models one by one: Keras does not restore units that
             are shared inside one file).
-        sampler: `"cd"`, `"pcd"`, a config or a `Sampler`.
+        sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
         centered: whether to follow the centred gradient, which the data's and hidden units' means do not disturb.
@@ -56,7 +56,8 @@ class RBM(Machine):
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
 
     Raises:
-        ValueError: for counts that are not positive, unknown names, or Gaussian units on both sides.
+        ValueError: for counts that are not positive, unknown names, or Gaussian units on both sides without a
+            `kernel_constraint` (their partition function diverges unless the weights stay small).
 
     Example:
 
@@ -356,8 +357,14 @@ class RBM(Machine):
         before, which a DBN's layer then starts from.
 
         Raises:
-            ValueError: if the sizes differ, or either is not built.
+            ValueError: if the sizes or kinds of units differ, or either is not built.
         """
+        for own, learnt in ((self.visible, tied.visible), (self.hidden, tied.hidden)):
+            if type(own) is not type(learnt):
+                raise ValueError(
+                    "Weights are taken over between RBMs of the same kinds of units. "
+                    f"Received: {type(learnt).__name__} for {type(own).__name__} units."
+                )
         sizes = [(rbm.built and rbm.visible.width, rbm.units) for rbm in (self, tied)]
         if sizes[0] != sizes[1] or not self.built:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_model, positive_integer
 from keras_rbm.samplers.gibbs import gibbs
 from keras_rbm.samplers.pcd import PCD
 
@@ -40,7 +40,8 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
         num_chains: at least 2.
 
     Raises:
-        ValueError: if a count is too small, or the model is not built or has no free energy.
+        TypeError: if the model is no machine of this package.
+        ValueError: if a count is too small, or the model is not built, not finite, or has no free energy.
 
     Reference:
         Gelman & Rubin, 1992, "Inference from iterative simulation using multiple sequences", with split chains, and
@@ -48,13 +49,7 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     """
     import tensorflow_probability as tfp
 
-    if not model.built:
-        raise ValueError(
-            "A machine must be built before its chains are diagnosed. Fit it, adapt it or call it on data."
-        )
-    rbm = model.undirected()
-    if not rbm.has_free_energy:
-        raise ValueError("Chains are diagnosed by their free energy. Received: an RBM with tied=False, which has none.")
+    rbm = checked_model(model).undirected()
     for name, number, least in (("num_steps", num_steps, 4), ("num_chains", num_chains, 2)):
         if positive_integer(number, name) < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={number}")
@@ -68,8 +63,12 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     trace = trace[:, :, trace.std((0, 1)) > 0]  # a statistic that never changes says nothing
     if not trace.size:
         return Mixing(float("nan"), float("nan"))
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")  # TensorFlow Probability drops the imaginary part of a spectrum, and is warned
     size = tfp.mcmc.effective_sample_size(trace, filter_beyond_positive_pairs=True, cross_chain_dims=1)
     r_hat = tfp.mcmc.potential_scale_reduction(trace, independent_chain_ndims=1, split_chains=True)
+    logger.setLevel(level)
     return Mixing(float(np.min(size)), float(np.max(r_hat)))
 
 

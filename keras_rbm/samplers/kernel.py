@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_model, positive_integer
 from keras_rbm.random import Draws
 from keras_rbm.samplers.gibbs import sweep
 from keras_rbm.units.unit import as_dtype
@@ -25,7 +25,8 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
         beta: inverse temperature, from 0 up.
 
     Raises:
-        ValueError: if the RBM is not built, or an argument is out of range.
+        TypeError: if it is no RBM.
+        ValueError: if the RBM is not built, not finite or not tied, or an argument is out of range.
 
     Example:
 
@@ -36,9 +37,9 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
     """
 
     def __init__(self, rbm: Any, num_steps: int = 1, beta: float = 1.0) -> None:
-        if not rbm.built:
-            raise ValueError("An RBM must be built before it is sampled. Fit it, adapt it or call it on data.")
-        if not beta >= 0:
+        if checked_model(rbm).undirected() is not rbm:
+            raise TypeError(f"Block Gibbs sampling is that of an RBM. Received: {type(rbm).__name__}")
+        if isinstance(beta, str) or not beta >= 0:
             raise ValueError(f"`beta` must be at least 0. Received: beta={beta!r}")
         self.rbm = rbm
         self._parameters = {"rbm": rbm, "num_steps": positive_integer(num_steps, "num_steps"), "beta": beta}
