@@ -2,6 +2,9 @@
 
     python benchmarks/ais.py        (pip install "rbms==0.2.*" to have that beside it)
 
+Measured on 2 cores (AVX-512), 3 rounds: products 0.71 ms, likelihood.ais 0.65 ms (0.92 times), rbms 0.2.1 4.11 ms (5.8
+times).
+
 Prints milliseconds a temperature, medians of rounds that take turns, and ratios to the two matrix products that each
 temperature needs: up, and down again. The model's weights are random, with deviation 0.05.
 """
