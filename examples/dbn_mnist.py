@@ -2,10 +2,9 @@
 
     python examples/dbn_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
-Measured with seed 0 in 1149 s on 2 very busy cores (692 s on less busy ones, before offsets moved): test error 1.23 %
-(123 of 10,000). The settings were chosen on the last 10,000 training cases, with keras_rbm 0.1.0 (1.23 % there, 1.25 %
-on the test set). What helped most is that inputs stay binarised afresh while fine-tuning: with grey levels the validation
-error was 1.6 %.
+Measured with seed 0 in 1149 s on 2 very busy cores: test error 1.23 % (123 of 10,000). The settings were chosen on the
+last 10,000 training cases, with keras_rbm 0.1.0 (1.23 % there). What helped most is that inputs stay binarised afresh
+while fine-tuning: with grey levels the validation error was 1.6 %.
 """
 
 from __future__ import annotations
