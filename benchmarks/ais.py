@@ -1,6 +1,6 @@
 """How fast is annealed importance sampling? One run, side by side: 784-500, 100 chains.
 
-    python benchmarks/ais.py        (pip install "rbms==0.2.*" to have that beside it)
+    python benchmarks/ais.py        (with rbms beside it: pip install torch tqdm; pip install --no-deps rbms==0.2.1)
 
 Measured on 2 cores (AVX-512), 3 rounds: products 0.71 ms, likelihood.ais 0.65 ms (0.92 times), rbms 0.2.1 4.11 ms (5.8
 times).
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
+from timing import compare
 
 import keras_rbm
 
@@ -64,18 +63,7 @@ def main() -> None:
     }
     if importlib.util.find_spec("rbms"):
         runs["rbms (PyTorch)"] = rbms(w, options.temperatures)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - start) / options.temperatures * 1e3)
-    base = statistics.median(times["two matrix products (NumPy)"])
-    width = max(map(len, runs))
-    print(f"\n{'milliseconds a temperature':<{width}}  median     min   ratio")
-    for name, measured in times.items():
-        median = statistics.median(measured)
-        print(f"{name:<{width}}  {median:6.2f}  {min(measured):6.2f}  {median / base:6.2f}")
+    compare(runs, options.rounds, options.temperatures, "milliseconds a temperature")
 
 
 if __name__ == "__main__":

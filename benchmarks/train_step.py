@@ -10,12 +10,11 @@ were chosen by.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 from sklearn.neural_network import BernoulliRBM
+from timing import compare
 
 import keras_rbm
 
@@ -61,18 +60,7 @@ def main() -> None:
                 name = f"RBM(500).fit, jit_compile={jit}, steps_per_execution={steps}"
                 runs[name] = ours(x, jit_compile=jit, steps_per_execution=steps)
     runs["scikit-learn BernoulliRBM, float32"] = scikit_learn(x)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - start) / UPDATES * 1e3)
-    base = statistics.median(times["five matrix products (NumPy)"])
-    width = max(map(len, runs))
-    print(f"\n{'milliseconds an update':<{width}}  median     min   ratio")
-    for name, measured in times.items():
-        median = statistics.median(measured)
-        print(f"{name:<{width}}  {median:6.2f}  {min(measured):6.2f}  {median / base:6.2f}")
+    compare(runs, options.rounds, UPDATES, "milliseconds an update")
 
 
 if __name__ == "__main__":
