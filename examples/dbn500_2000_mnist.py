@@ -6,9 +6,6 @@ Measured with seed 0 (which binarised the test set, too), test set, by reverse A
 unrolling, -83.83 and -83.90 after greedy training (456 s on 2 busy cores), -83.81 and -83.64 after wake-sleep (234 s).
 With 20,000 temperatures (keras-rbm evaluate): -83.83 and -83.98, then -83.71 and -83.67. Wake-sleep helps; greedy
 training adds nothing to so good an RBM. Published is -86.22 (Salakhutdinov & Murray, 2008).
-
-Without unrolling, 30 epochs of a top that started from small weights (0.05) left the bound at -95 on validation data.
-New chains need time: with a learning rate of 0.02 from the first step the unrolled bound fell by 0.3 nats.
 """
 
 from __future__ import annotations

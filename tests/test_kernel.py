@@ -95,5 +95,4 @@ def test_tensorflow_probability_is_imported_only_when_asked_for():
         "keras_rbm.samplers.BlockGibbs; assert 'tensorflow_probability' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="no attribute 'NoSuchThing'"):
-        samplers.NoSuchThing  # noqa: B018
+    assert not hasattr(samplers, "NoSuchThing")

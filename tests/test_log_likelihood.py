@@ -135,8 +135,8 @@ def partition(log_z: float, kind: str) -> LogPartition:
 @pytest.mark.parametrize("gap", [0.51, -0.51, 0.49, -0.49, 0.0])
 def test_it_warns_if_the_figures_differ_by_more_than_half_a_nat(gap, not_enumerable, monkeypatch):
     """In either order: neither figure can be trusted then."""
-    monkeypatch.setattr(bounds_module, "ais", lambda *_, **__: partition(7.0, "lower bound"))
-    monkeypatch.setattr(bounds_module, "reverse_ais", lambda *_, **__: partition(7.0 + gap, "estimate"))
+    monkeypatch.setattr(bounds_module, "forward", lambda *_, **__: partition(7.0, "lower bound"))
+    monkeypatch.setattr(bounds_module, "backward", lambda *_, **__: partition(7.0 + gap, "estimate"))
     rbm, v = random_rbm(), binary_states(5)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

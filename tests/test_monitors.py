@@ -135,6 +135,39 @@ def test_bad_arguments_are_refused(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    ("monitor", "options", "message"),
+    [
+        (callbacks.LikelihoodMonitor(np.zeros((3, 4))), {}, r"Received: shape=\(3, 4\)"),
+        (callbacks.LikelihoodMonitor(X), {"tied": False}, "tied=False"),
+        (callbacks.MixingMonitor(), {"tied": False}, "tied=False"),
+    ],
+)
+def test_machines_and_cases_are_refused_before_the_first_step(monitor, options, message):
+    rbm = random_rbm(**options)
+    before = rbm.get_weights()
+    monitor.set_model(rbm)
+    with pytest.raises(ValueError, match=message):
+        monitor.on_train_begin()
+    for a, b in zip(rbm.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_data_are_read_once_for_both_directions(monkeypatch):
+    """The mean for the base, and then only the first batch, for the chains to start from."""
+    monkeypatch.setattr("keras_rbm.likelihood.exact.MAX_LOG2_STATES", 1)
+    rows = []
+
+    def stream():
+        for row in np.tile(X, (4, 1)):
+            rows.append(row)
+            yield row
+
+    data = tf.data.Dataset.from_generator(stream, output_signature=tf.TensorSpec(5)).batch(6)
+    likelihood.log_likelihood(random_rbm(), X, data, num_chains=2, num_temperatures=3, burn_in=1, verbose=0)
+    assert 24 <= len(rows) < 48
+
+
 # --- mixing
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_model, positive_integer
 from keras_rbm.likelihood import log_likelihood
 
 
@@ -71,6 +71,10 @@ class LikelihoodMonitor(keras.callbacks.Callback):
             "verbose": 0,
         }
         self._found: dict[str, float] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Refuses, before the first step, a machine without likelihood, or cases that it cannot take."""
+        next(checked_model(self.model).checked_batches(self._x), None)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if epoch % self.every == 0 or not self._found:

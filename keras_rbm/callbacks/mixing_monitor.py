@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_model, positive_integer
 from keras_rbm.samplers import mixing
 
 
@@ -35,6 +35,10 @@ class MixingMonitor(keras.callbacks.Callback):
         self.every = positive_integer(every, "every")
         self.num_steps = positive_integer(num_steps, "num_steps")
         self._found: dict[str, Any] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Refuses, before the first step, a machine whose chains cannot be diagnosed."""
+        checked_model(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if epoch % self.every == 0 or not self._found:

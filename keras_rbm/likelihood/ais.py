@@ -82,8 +82,15 @@ def ais(
         Neal, 2001, "Annealed importance sampling"; Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep
         belief networks", section 4.1.
     """
-    rbm, schedule = _checked(model, num_chains, num_temperatures, betas, seed)
-    base_bias = _base_bias(model, data, seed)
+    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
+    return forward(model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose)
+
+
+def forward(
+    model: Any, base_bias: tf.Tensor, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any
+) -> LogPartition:
+    """`ais`, of checked arguments and with the visible bias at `beta = 0`."""
+    rbm = model.undirected()
     zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
     start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base_bias), Draws(key_of(seed, 1)))
     annealed = _anneal(rbm, start, schedule, base_bias, key_of(seed, 2), verbose, "AIS")
@@ -124,10 +131,24 @@ def reverse_ais(
         is no bound. Exact starts: Grosse, Ghahramani & Adams, 2015, "Sandwiching the marginal likelihood using
         bidirectional Monte Carlo".
     """
-    rbm, schedule = _checked(model, num_chains, num_temperatures, betas, seed)
-    exact = can_be_exact(rbm)
+    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
     positive_integer(burn_in, "burn_in")
-    base_bias = _base_bias(model, data, seed)
+    return backward(model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose, data, burn_in)
+
+
+def backward(
+    model: Any,
+    base_bias: tf.Tensor,
+    schedule: np.ndarray,
+    num_chains: int,
+    seed: int,
+    verbose: Any,
+    data: Any,
+    burn_in: int,
+) -> LogPartition:
+    """`reverse_ais`, of checked arguments and with the visible bias at `beta = 0`."""
+    rbm = model.undirected()
+    exact = can_be_exact(rbm)
     if exact:
         start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
     elif data is None:
@@ -141,14 +162,14 @@ def reverse_ais(
     return _summary(_log_z_base(rbm, base_bias) - annealed, -1, "upper bound" if exact else "estimate")
 
 
-def _checked(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: Any) -> tuple[Any, np.ndarray]:
-    rbm = checked_model(model).undirected()
-    check_normalizable(rbm)
+def checked_schedule(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: Any) -> np.ndarray:
+    """Inverse temperatures from 0 to 1, all arguments being sound."""
+    check_normalizable(checked_model(model).undirected())
     checked_seed(seed)
     positive_integer(num_chains, "num_chains")
     if betas is None:
         betas = np.linspace(0, 1, positive_integer(num_temperatures, "num_temperatures") + 1)
-    return rbm, checked_betas(betas, first=0)
+    return checked_betas(betas, first=0)
 
 
 def _tops(model: Any, data: Any, seed: int) -> Any:
@@ -162,7 +183,8 @@ def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     return model.ascend(v, Draws(key))[0]
 
 
-def _base_bias(model: Any, data: Any, seed: int) -> tf.Tensor:
+def base_bias_of(model: Any, data: Any, seed: int) -> tf.Tensor:
+    """The visible bias of the top at `beta = 0`: the data's, read once, or else the model's own."""
     rbm = model.undirected()
     if data is None:
         return tf.cast(rbm.visible.bias, rbm.state_dtype)

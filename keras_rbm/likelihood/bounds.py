@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_betas, checked_model, positive_integer
-from keras_rbm.likelihood.ais import LogPartition, ais, reverse_ais
+from keras_rbm.arguments import positive_integer
+from keras_rbm.likelihood.ais import LogPartition, backward, base_bias_of, checked_schedule, forward
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
 from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
@@ -87,27 +87,19 @@ def log_likelihood(
     Reference:
         Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep belief networks", sections 4.1 and 5.
     """
-    rbm = checked_model(model).undirected()
-    counts = {"num_chains": num_chains, "num_temperatures": num_temperatures, "burn_in": burn_in}
-    for name, count in {"num_samples": num_samples, **counts}.items():
-        positive_integer(count, name)
-    if betas is not None:
-        checked_betas(betas, first=0)
+    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
+    positive_integer(num_samples, "num_samples")
+    positive_integer(burn_in, "burn_in")
+    rbm = model.undirected()
     scores = _scores(model, x, num_samples if model is not rbm else 1, seed)
     found: float | tuple[LogPartition, LogPartition]
     if can_be_exact(rbm):
         found = low = high = exact_log_partition(rbm)
     else:
         data = x if data is None else data
-        options: dict[str, Any] = {
-            "num_chains": num_chains,
-            "num_temperatures": num_temperatures,
-            "betas": betas,
-            "seed": seed,
-        }
-        forward = ais(model, data, **options, verbose=verbose)
-        backward = reverse_ais(model, data, **options, burn_in=burn_in, verbose=verbose)
-        found, low, high = (forward, backward), forward.log_z, backward.log_z
+        common = (model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose)
+        found = forward(*common), backward(*common, data, burn_in)
+        low, high = (estimate.log_z for estimate in found)
         if abs(high - low) > TOLERANCE:
             warnings.warn(
                 f"AIS and reverse AIS differ by {abs(high - low):.2f} nats ({low:.2f} and {high:.2f}), more than "

@@ -57,7 +57,7 @@ def exact_log_partition(rbm: Any) -> float:
     rbm = checked_model(rbm).undirected()
     if _both_gaussian(rbm):
         return _gaussian_log_partition(rbm)
-    return float(np.logaddexp.reduce(_state_log_weights(rbm)))
+    return float(tf.reduce_logsumexp(_state_log_weights(rbm)))
 
 
 def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
@@ -74,7 +74,7 @@ def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
     states = side.units.enumerate(tf.constant(np.minimum(index, len(cumulative) - 1)), tf.float64)
     if side.units is rbm.visible:
         return states.numpy()
-    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, 1))).numpy()
+    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, 8))).numpy()
 
 
 def _state_log_weights(rbm: Any) -> np.ndarray:

@@ -66,9 +66,11 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")  # TensorFlow Probability drops the imaginary part of a spectrum, and is warned
-    size = tfp.mcmc.effective_sample_size(trace, filter_beyond_positive_pairs=True, cross_chain_dims=1)
+    try:
+        size = tfp.mcmc.effective_sample_size(trace, filter_beyond_positive_pairs=True, cross_chain_dims=1)
+    finally:
+        logger.setLevel(level)
     r_hat = tfp.mcmc.potential_scale_reduction(trace, independent_chain_ndims=1, split_chains=True)
-    logger.setLevel(level)
     return Mixing(float(np.min(size)), float(np.max(r_hat)))
 
 
