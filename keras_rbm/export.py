@@ -12,6 +12,7 @@ def write(machine: Any, filepath: Any) -> list[str]:
     """Writes a SavedModel with an endpoint for each question that the machine can answer.
 
     `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;
+    `class_log_probs(v)` (machines with label units) too;
     `sample(num_samples, num_steps)` takes two int32 scalars, and its random state goes on from call to call.
 
     Args:
@@ -26,6 +27,8 @@ def write(machine: Any, filepath: Any) -> list[str]:
     endpoints = {"encode": (machine.encode, [v]), "reconstruct": (machine.reconstruct, [v])}
     if machine.has_free_energy:
         endpoints["free_energy"] = (machine.free_energy, [v])
+    if machine.num_classes:
+        endpoints["class_log_probs"] = (machine.class_log_probs, [v])
     endpoints["sample"] = (machine.sample, counts)
     archive = keras.export.ExportArchive()
     archive.track(machine)

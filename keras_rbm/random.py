@@ -39,6 +39,11 @@ class Draws:
         self._key = key + tf.constant([0, 1], tf.int64)
         return key
 
+    def split(self, number: int) -> list[Draws]:
+        """So many independent sources, at the price of one key."""
+        keys = tf.random.stateless_uniform((number, 2), self.next_key(), None, None, tf.int32, alg=_algorithm())
+        return [Draws(key) for key in tf.unstack(keys)]
+
     def uniform_like(self, x: tf.Tensor) -> tf.Tensor:
         """Uniform numbers in [0, 1), of the shape and dtype of `x`."""
         u = tf.random.stateless_uniform(tf.shape(x), self.next_key(), dtype=x.dtype, alg=_algorithm())

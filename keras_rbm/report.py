@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.figure
 import numpy as np
+import tensorflow as tf
 
 from keras_rbm import likelihood, plots
 from keras_rbm.models import RBM
@@ -40,7 +41,7 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
         x_test, x_train: states; annealing starts from the second.
         options: as in `likelihood.log_likelihood`.
     """
-    if model.visible.states is not None and not np.isin(x_test, model.visible.states).all():
+    if not np.all(model.visible.are_states(tf.convert_to_tensor(x_test))):
         return {"log-likelihood": "none, for the test cases are grey levels, not states"}
     result = likelihood.log_likelihood(model, x_test, x_train, **options)
     what = (
@@ -60,7 +61,7 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     if len(x_test) > 1:
         error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test))
         found["standard error over test cases"] = f"{error:.2f} nats"
-    if isinstance(model, RBM) and model.visible.states is not None and len(model.visible.states) == 2:
+    if isinstance(model, RBM) and model.visible.is_binary:
         pseudo = likelihood.pseudo_log_likelihood(model, x_test, exact=True).mean()
         found["pseudo-log-likelihood, test set"] = f"{pseudo:.2f} nats a case"
     return found

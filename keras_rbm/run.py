@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras_rbm import datasets
 from keras_rbm.callbacks import Pictures
 from keras_rbm.models import DBN
-from keras_rbm.models.data import checked_array
+from keras_rbm.models.data import as_rows, check_domain
 from keras_rbm.recipe import Recipe
 
 #: What a run writes, and the only names that overwriting removes.
@@ -59,7 +59,7 @@ class Run:
         """
         for name, x in (("x_train", self.data.x_train), ("x_test", self.data.x_test)):
             try:
-                checked_array(x, self.dbn.visible, self.data.x_train.shape[1], "float32")
+                check_domain(as_rows(x, self.data.x_train.shape[1]), self.dbn.visible, "float32")
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
         if len(self.training_rows) < 2:

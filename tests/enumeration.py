@@ -121,7 +121,8 @@ def randomize(model: Any, scale: float = 0.8, seed: int = 1) -> None:
 
 
 def parameters(rbm: RBM) -> Parameters:
-    gammas = [getattr(side, "precision", np.zeros(side.width)) for side in (rbm.visible, rbm.hidden)]
+    gammas = [side.tails()[0] for side in (rbm.visible, rbm.hidden)]
+    gammas = [np.where(np.isfinite(gamma), gamma, 0) for gamma in gammas]
     return Parameters(*(np.asarray(x, "float64") for x in (rbm.w_rec, rbm.visible.bias, rbm.hidden.bias, *gammas)))
 
 

@@ -333,9 +333,9 @@ class Counted(RBM):
 
     traces = 0
 
-    def lesson(self, v, weights):
+    def lesson(self, v, weights, y=None):
         self.traces += 1
-        return super().lesson(v, weights)
+        return super().lesson(v, weights, y)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["array", "tf.data"])

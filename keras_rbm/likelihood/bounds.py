@@ -15,6 +15,7 @@ from keras_rbm.likelihood.ais import LogPartition, backward, base_bias_of, check
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
 from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
+from keras_rbm.units import Unit
 
 #: Nats by which the two figures may differ before a warning.
 TOLERANCE = 0.5
@@ -122,7 +123,7 @@ def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     key, found = key_of(seed, 5), []
     for i, batch in enumerate(model.checked_batches(x)):
         v = model.as_states(batch)
-        _check_states(model.visible.states, v)
+        _check_states(model.visible, v)
         keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
         found.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
     if not found:
@@ -130,15 +131,14 @@ def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _check_states(states: tuple[float, ...] | None, v: tf.Tensor) -> None:
+def _check_states(units: Unit, v: tf.Tensor) -> None:
     """Refuses means of states, such as grey levels: only states have a likelihood."""
-    if states is not None:
-        found = tf.reduce_any(v[..., None] == tf.constant(states, v.dtype), -1)
-        if not tf.reduce_all(found):
-            raise ValueError(
-                f"Likelihoods are those of states, here {' or '.join(f'{s:g}' for s in states)}. Received: "
-                f"{tf.boolean_mask(v, ~found)[0]:g}, a grey level. Make them states: datasets.binarized(x, seed=0)."
-            )
+    found = units.are_states(v)
+    if not tf.reduce_all(found):
+        raise ValueError(
+            f"Likelihoods are those of states. Received: a grey level or another mean, in row {np.argmin(found)} of a "
+            "batch. Make data states: datasets.binarized(x, seed=0)."
+        )
 
 
 def _score(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:

@@ -107,32 +107,42 @@ def check_normalizable(rbm: Any) -> None:
     Raises:
         ValueError: if `Z` diverges.
     """
-    if _both_gaussian(rbm):
-        _joint_gaussian(rbm)
+    _joint_precision(rbm)
 
 
 def _both_gaussian(rbm: Any) -> bool:
     return isinstance(rbm.visible, Gaussian) and isinstance(rbm.hidden, Gaussian)
 
 
-def _joint_gaussian(rbm: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Precision matrix and linear term of all units together, visible ones first.
+def _joint_precision(rbm: Any) -> np.ndarray:
+    """Precision matrix of all units whose states are unbounded, visible ones first.
+
+    Between units that are not negative a negative weight does no harm, and is left out.
 
     Raises:
-        ValueError: if they are no distribution.
+        ValueError: if it is not positive definite.
     """
+    (gamma_v, positive_v), (gamma_h, positive_h) = rbm.visible.tails(), rbm.hidden.tails()
     w = np.asarray(rbm.w_rec, "float64")
-    sides = rbm.visible, rbm.hidden
-    gamma_v, gamma_h = (np.diag(np.asarray(side.precision, "float64")) for side in sides)
-    precision = np.block([[gamma_v, -w], [-w.T, gamma_h]])
-    smallest = np.linalg.eigvalsh(precision)[0]
+    w = np.where(positive_v[:, None] & positive_h, np.maximum(w, 0), w)
+    v, h = np.isfinite(gamma_v), np.isfinite(gamma_h)
+    w = w[v][:, h]
+    precision = np.block([[np.diag(gamma_v[v]), -w], [-w.T, np.diag(gamma_h[h])]])
+    smallest = np.linalg.eigvalsh(precision)[0] if w.size else 1.0
     if smallest <= 0:
+        kinds = [type(side).__name__ for side in (rbm.visible, rbm.hidden)]
         raise ValueError(
-            "The partition function diverges: Gaussian units on both sides need weights so small that the joint "
+            f"The partition function diverges: {kinds[0]} and {kinds[1]} units need weights so small that the joint "
             f"precision matrix is positive definite. Received: a smallest eigenvalue of {smallest:g}. Bound the "
             "weights more tightly by kernel_constraint."
         )
-    return precision, np.concatenate([np.asarray(side.bias, "float64") for side in sides])
+    return precision
+
+
+def _joint_gaussian(rbm: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Precision matrix and linear term of all units together, visible ones first, all Gaussian."""
+    linear = [np.asarray(side.bias, "float64") for side in (rbm.visible, rbm.hidden)]
+    return _joint_precision(rbm), np.concatenate(linear)
 
 
 def _gaussian_log_partition(rbm: Any) -> float:

@@ -60,7 +60,7 @@ def pseudo_log_likelihood(model: Any, x: Any, exact: bool = False, seed: int = 0
 
 
 def _two_states(units: Unit) -> tuple[float, float]:
-    if units.states is None or len(units.states) != 2:
+    if units.states is None or not units.is_binary:
         raise ValueError(
             f"Pseudo-likelihood needs visible units with two states. Received: {type(units).__name__} units."
         )
@@ -89,8 +89,9 @@ def all_sites(machine: Any, v: tf.Tensor) -> tf.Tensor:
     return tf.while_loop(lambda site, total: site < machine.visible.width, add, (0, start))[1]
 
 
-def _site_log_prob(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
-    """`log p(v_i | the other v)` of unit `site` `(batch,)` of each row, where the hidden units feel `field`."""
+def site_log_odds(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+    """Log-odds of the higher against the lower state of unit `site` `(batch,)` of each row, given the other visible
+    units, where the hidden ones feel `field`."""
     low, high = _two_states(machine.visible)
     v_site = tf.gather(v, site, batch_dims=1)
     w_site = tf.cast(tf.gather(machine.w_rec, site), field.dtype)
@@ -99,6 +100,12 @@ def _site_log_prob(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor
     def log_weight(state: float) -> tf.Tensor:
         return b_site * state + machine.hidden.log_partition(field + (state - v_site)[:, None] * w_site)
 
-    log_odds = log_weight(high) - log_weight(low)
+    return log_weight(high) - log_weight(low)
+
+
+def _site_log_prob(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor) -> tf.Tensor:
+    """`log p(v_i | the other v)` of unit `site` `(batch,)` of each row."""
+    low, high = _two_states(machine.visible)
+    log_odds, v_site = site_log_odds(machine, v, field, site), tf.gather(v, site, batch_dims=1)
     p = (v_site - low) / (high - low)
     return p * tf.math.log_sigmoid(log_odds) + (1 - p) * tf.math.log_sigmoid(-log_odds)

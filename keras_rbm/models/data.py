@@ -35,25 +35,11 @@ def shape_error(shape: Any, width: int | None) -> ValueError | None:
     return None
 
 
-def domain_error(units: Unit, low: float, high: float, has_nan: bool) -> ValueError:
-    """Values between `low` and `high` (NaN aside) were given to units that do not take them all."""
-    nan = ", and NaN" if has_nan else ""
-    return ValueError(f"{units.domain}. Received: min={low:g}, max={high:g}{nan}. {units.advice}")
-
-
-def extremes(x: tf.Tensor) -> tf.Tensor:
-    """`[min, max, 1 if there is a NaN]` of `x`, NaN aside."""
-    nan = tf.math.is_nan(x)
-    low = tf.reduce_min(tf.where(nan, tf.constant(np.inf, x.dtype), x))
-    high = tf.reduce_max(tf.where(nan, tf.constant(-np.inf, x.dtype), x))
-    return tf.stack([low, high, tf.cast(tf.reduce_any(nan), x.dtype)])
-
-
-def checked_array(x: Any, units: Unit, width: int | None, dtype: str) -> np.ndarray | tf.Tensor:
-    """`x` with all its rows looked at, a chunk at a time; integers are left to be cast a batch at a time.
+def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
+    """`x` as an array of rows of a width, if it is known; integers are left to be cast a batch at a time.
 
     Raises:
-        ValueError: if it is empty, of the wrong shape, or holds values outside the units' domain.
+        ValueError: if it is empty, or of the wrong shape.
         TypeError: if it does not hold numbers.
     """
     if not isinstance(x, tf.Tensor):
@@ -69,15 +55,105 @@ def checked_array(x: Any, units: Unit, width: int | None, dtype: str) -> np.ndar
         raise ValueError(f"Data must have at least one row. Received: shape={tuple(x.shape)}")
     if error := shape_error(x.shape, width):
         raise error
+    return x
+
+
+def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: bool = False) -> None:
+    """Looks at all rows of `x`, a chunk at a time.
+
+    Args:
+        missing: whether NaN is allowed, as a value that is missing.
+
+    Raises:
+        ValueError: if there are values outside the units' domain.
+    """
     bad = []
     for start in range(0, x.shape[0], _CHUNK):
         chunk = tf.cast(x[start : start + _CHUNK], dtype)
-        if not units.in_domain(chunk):
-            bad.append(extremes(chunk).numpy())
-    if bad:
-        low, high, nan = np.transpose(bad)
-        raise domain_error(units, low.min(), high.max(), bool(nan.any()))
-    return x
+        bad.append(tf.boolean_mask(chunk, ~in_domain(units, chunk, missing)).numpy())
+    if any(len(rows) for rows in bad):
+        raise domain_error(units, np.concatenate(bad), missing)
+
+
+def in_domain(units: Unit, x: tf.Tensor, missing: bool = False) -> tf.Tensor:
+    """Whether each row of `x` `(batch, units)` can be data; where asked for, NaN means missing; `(batch,)`."""
+    if not missing:
+        return units.in_domain(x)
+    return units.in_domain(_filled(units, x)) & units.whole(tf.math.is_nan(x))
+
+
+def domain_error(units: Unit, x: np.ndarray, missing: bool = False) -> ValueError:
+    """What is wrong with rows that are not `in_domain`."""
+    if not missing:
+        return units.domain_error(x)
+    if not np.all(units.whole(tf.constant(np.isnan(x)))):
+        return ValueError("Of a softmax group all units are missing, or none. Received: NaN in a part of one")
+    return units.domain_error(_filled(units, tf.constant(x)).numpy())
+
+
+def _filled(units: Unit, x: tf.Tensor) -> tf.Tensor:
+    """`x` with some state where there is NaN."""
+    return tf.where(tf.math.is_nan(x), units.mode(tf.zeros_like(x)), x)
+
+
+def checked_clamp(
+    units: Unit, clamp: Any, values: Any, number: int | None, dtype: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which units are held, and at what: both `(samples, units)`; where nothing is held `values` are in the domain too.
+
+    Args:
+        clamp, values: as in `Machine.sample`.
+        number: of samples: 1 is as many as there are rows, `None` too.
+
+    Raises:
+        ValueError: for masks and values that do not fit the units, each other or the number.
+    """
+    if clamp is None or values is None:
+        raise ValueError("`clamp` says which units are held, `values` at what: give both or neither.")
+    values = np.array(values, dtype)
+    mask = ~np.isnan(values) if isinstance(clamp, str) and clamp == "observed" else np.asarray(clamp)
+    if mask.dtype != bool:
+        raise ValueError(f"`clamp` must be booleans or 'observed'. Received: dtype={mask.dtype}")
+    rows = {len(a) for a in (mask, values) if a.ndim == 2} | ({number} if number and number > 1 else set())
+    for name, array in (("clamp", mask), ("values", values)):
+        if array.ndim not in (1, 2) or array.shape[-1] != units.width or len(rows) > 1:
+            raise ValueError(
+                f"`{name}` must have shape ({units.width},) or (num_samples, {units.width}). "
+                f"Received: shape={array.shape}" + (f", for {number} samples" if number else "")
+            )
+    shape = (max(rows, default=1), units.width)
+    mask, values = np.broadcast_to(mask, shape), np.broadcast_to(values, shape)
+    if mask.all():
+        raise ValueError("`clamp` must leave units to sample. Received: a mask that holds all of them")
+    whole = np.asarray(units.whole(tf.constant(mask)))
+    if not whole.all():
+        raise ValueError(
+            "`clamp` must hold all units of a softmax group or none. "
+            f"Received: a part of one, in row {np.argmin(whole)}"
+        )
+    values = np.where(mask, values, np.asarray(units.mode(tf.zeros(shape, dtype))))
+    check_domain(values, units, dtype)
+    return mask, values
+
+
+def checked_labels(y: Any, num_cases: int | None, num_classes: int) -> np.ndarray:
+    """Class labels, one a case.
+
+    Raises:
+        ValueError: if there are none, or another number of them, or one is no class.
+    """
+    if y is None:
+        raise ValueError(f"A machine with num_classes={num_classes} learns from labels too. Received: y=None")
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or (num_cases is not None and len(y) != num_cases) or y.dtype.kind not in "iuf":
+        wanted = "(cases,)" if num_cases is None else f"({num_cases},)"
+        raise ValueError(f"Labels must be integers of shape {wanted}. Received: shape={y.shape}, dtype={y.dtype}")
+    bad = y[~((y >= 0) & (y < num_classes) & (y == np.round(y)))]
+    if len(bad):
+        raise ValueError(f"Labels must be integers from 0 to {num_classes - 1}. Received: {bad[0]:g}")
+    return y.astype("int32")
 
 
 def checked_weights(sample_weight: Any, num_cases: int) -> np.ndarray:
@@ -97,8 +173,9 @@ def checked_weights(sample_weight: Any, num_cases: int) -> np.ndarray:
     return weights
 
 
-def first_inputs(data: Any) -> tuple[Any, Any]:
-    """The inputs of the first batch of a dataset, `PyDataset` or generator, and a stream that begins with it.
+def first_batch(data: Any) -> tuple[Any, Any, Any]:
+    """Inputs and labels (or `None`) of the first batch of a dataset, `PyDataset` or generator, and a stream that begins
+    with it.
 
     Raises:
         ValueError: if there is none.
@@ -112,7 +189,8 @@ def first_inputs(data: Any) -> tuple[Any, Any]:
         data = (b for b in itertools.chain([batch], data))
     if batch is None:
         raise ValueError("Data must have at least one batch. Received: an empty data set")
-    return keras.utils.unpack_x_y_sample_weight(batch)[0], data
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return x, y, data
 
 
 def array_batches(arrays: Any, batch_size: int, seed: int | None = None, shuffle: bool = True) -> tf.data.Dataset:

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
+from keras_rbm.models.labels import OBJECTIVES, class_lesson, class_log_probs, grades, one_hot, with_labels
 from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.machine import Machine
 from keras_rbm.models.rbm import RBM
+from keras_rbm.models.stack import Stack
 from keras_rbm.random import Draws
-
-#: Batches from which an upper layer's visible bias is first set.
-_ADAPT_BATCHES = 100
+from keras_rbm.samplers import Held, Samples
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
-class DBN(Machine):
+class DBN(Stack):
     """A deep belief network: a stack of RBMs, whose lower layers are directed and whose top is an RBM.
 
     `pretrain` trains the layers one after the other; `fit` is wake-sleep over the whole; `classifier` gives a plain
     Keras network that starts from the stack. As a layer it maps visible states `(batch, visible)` to the means of the
     top's hidden units `(batch, units[-1])`.
 
+    With `num_classes` the top RBM has label units beside its other visible ones. `fit(x, y)` then learns from labels
+    too, `classify` answers by free energies, and `sample(y=...)` dreams of classes.
+
     Logs of `fit`: `loss` (the sum of the next two and the top's free-energy difference, nats a case: a signal, not a
     measure of quality), `wake_loss` (minus log-probability of each layer's states given those above), `sleep_loss`
-    (the same from below, in dreams), `reconstruction_error` (of the data by means, up and down again).
+    (the same from below, in dreams), `reconstruction_error` (of the data by means, up and down again). With label units
+    `evaluate` and validation log `cross_entropy` (of the classes, nats a case) and `accuracy` too, and so does training
+    where the objective is not the joint one.
 
     Args:
         units: numbers of hidden units, from the lowest layer to the top.
         visible: kind of the visible units: a name, config or `Unit`.
         hidden: kind of all hidden units: a name or config, or a `Unit` to copy for each layer.
         sampler: where the top RBM's samples come from in wake-sleep.
+        num_classes: how many label units there are, at least 2; `None` for none.
+        objective: what the top with label units follows in `fit`: `"joint"` the likelihood of states and labels, by the
+            sampler; `"discriminative"` that of labels given states, by its exact gradient; `"hybrid"` the second plus
+            `generative_weight` times the first. The layers below learn by wake-sleep alone.
+        generative_weight: positive; looked at by `"hybrid"` only.
         centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, seed: as
             in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
 
@@ -63,6 +71,9 @@ class DBN(Machine):
         visible: Any = "bernoulli",
         hidden: Any = "bernoulli",
         sampler: Any = "cd",
+        num_classes: int | None = None,
+        objective: str = "joint",
+        generative_weight: float = 0.01,
         centered: bool = True,
         offset_rate: float = 0.01,
         activity_regularizer: Any = None,
@@ -78,6 +89,17 @@ class DBN(Machine):
                 f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}"
             )
         self.units = [positive_integer(n, "units") for n in units]
+        if num_classes is not None and positive_integer(num_classes, "num_classes") < 2:
+            raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+        if objective not in OBJECTIVES or (objective != "joint" and not num_classes):
+            raise ValueError(
+                f"`objective` must be one of {', '.join(OBJECTIVES)}, and all but the first need num_classes. "
+                f"Received: objective={objective!r}, num_classes={num_classes}"
+            )
+        if not 0 < generative_weight < float("inf"):
+            raise ValueError(f"`generative_weight` must be positive. Received: {generative_weight!r}")
+        self.num_classes = num_classes or 0
+        self.objective, self.generative_weight = objective, float(generative_weight)
         kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
         options = {
@@ -89,10 +111,13 @@ class DBN(Machine):
             "kernel_constraint": kernel_constraint,
             "dtype": self.dtype_policy,
         }
+        sides = [clone(kind) if i else visible for i in range(len(self.units))]
+        if num_classes:
+            sides[-1] = with_labels(sides[-1], num_classes, dtype=self.dtype_policy, name="visible")
         self.rbms = [
             RBM(
                 n,
-                visible=clone(kind) if i else visible,
+                visible=sides[i],
                 hidden=clone(kind),
                 sampler=sampler if i == len(self.units) - 1 else "cd",
                 tied=i == len(self.units) - 1,
@@ -103,12 +128,19 @@ class DBN(Machine):
             for i, n in enumerate(self.units)
         ]
         names = ["wake_loss", "sleep_loss", "reconstruction_error", *self.top.sampler.log_names]
+        names += ["cross_entropy", "accuracy"] if num_classes else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
     def visible(self) -> unit_kinds.Unit:
-        """The visible units: those of the lowest layer."""
-        return self.rbms[0].visible
+        """The visible units: those of the lowest layer, without label units."""
+        return self.rbms[0].visible if self.lower else self._top_units
+
+    @property
+    def _top_units(self) -> unit_kinds.Unit:
+        """The visible units of the top RBM, without label units."""
+        visible = self.top.visible
+        return visible.parts[0] if self.num_classes else visible
 
     @property
     def lower(self) -> list[RBM]:
@@ -126,6 +158,10 @@ class DBN(Machine):
     def build(self, input_shape: Any) -> None:
         shape = input_shape
         for rbm in self.rbms:
+            if rbm is self.top and self.num_classes:
+                if error := checks.shape_error(shape, None):
+                    raise error
+                shape = (shape[0], shape[1] + self.num_classes)
             rbm.build(shape)
             shape = (shape[0], rbm.units)
         self.built = True
@@ -133,22 +169,33 @@ class DBN(Machine):
     # --- up and down
 
     def encode(self, v: Any) -> tf.Tensor:
+        return self.top.mean_h_from_v(self._with_beliefs(self._means_below_top(v)))
+
+    def _means_below_top(self, v: Any) -> tf.Tensor:
         h = self.as_states(v)
-        for rbm in self.rbms:
+        for rbm in self.lower:
             h = rbm.mean_h_from_v(h)
         return h
 
+    def _with_beliefs(self, x: tf.Tensor) -> tf.Tensor:
+        """`x` `(batch, units)` of the top with the probabilities of classes, if there are label units."""
+        return tf.concat([x, tf.exp(self._top_class_log_probs(x))], -1) if self.num_classes else x
+
+    def _without_labels(self, x: tf.Tensor) -> tf.Tensor:
+        """States or fields of the top's visible units without those of label units."""
+        return x[:, : -self.num_classes] if self.num_classes else x
+
     def reconstruction_field(self, v: Any) -> tf.Tensor:
-        x = self.encode(v)
-        for rbm in reversed(self.rbms[1:]):
-            x = rbm.mean_v_from_h(x)
-        return self.rbms[0].visible_field(x)
+        units, field = self._top_units, self._without_labels(self.top.visible_field(self.encode(v)))
+        for rbm in reversed(self.lower):
+            units, field = rbm.visible, rbm.visible_field(units.mean(field))
+        return field
 
     def call(self, inputs: Any) -> tf.Tensor:
         h = inputs
-        for rbm in self.rbms:
+        for rbm in self.lower:
             h = rbm(h)
-        return h
+        return self.top(self._with_beliefs(h))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         return (input_shape[0], self.units[-1])
@@ -159,14 +206,77 @@ class DBN(Machine):
         return self.top.start(num_samples)
 
     def start_from(self, v: tf.Tensor) -> tf.Tensor:
-        return self._up(v)[-1]
+        return self._drawn_labels(self._up(v)[-1], self.top.stream)[0]
 
-    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        state, top_visible = self.top.walk(state, num_steps, mean and not self.lower)
+    def walk(
+        self,
+        state: tf.Tensor,
+        num_steps: tf.Tensor,
+        mean: bool,
+        schedule: tf.Tensor | None = None,
+        held: Held | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        state, top_visible = self.top.walk(state, num_steps, mean and not self.lower, schedule, held)
         if not self.lower:
-            return state, top_visible
+            return state, self._without_labels(top_visible)
         states = self._down(state)
         return state, self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
+
+    def sample(
+        self,
+        num_samples: Any = 1,
+        num_steps: Any = 1000,
+        v: Any = None,
+        mean: bool = False,
+        anneal: Sequence[float] | None = None,
+        clamp: Any = None,
+        values: Any = None,
+        y: Any = None,
+    ) -> tf.Tensor:
+        """As `RBM.sample`, of the visible units without labels; classes can be held.
+
+        Args:
+            clamp, values: over visible and label units, `(visible + num_classes,)` or with rows. Only a DBN of one
+                layer can hold visible units: below more, the posterior has no simple sweep.
+            y: a class, or as many as samples are wanted: held, instead of `clamp`.
+
+        Raises:
+            ValueError: as `RBM.sample` does, if visible units are held below directed layers, or if `y` is no class.
+        """
+        if y is not None:
+            if not self.num_classes or clamp is not None or values is not None:
+                raise ValueError("`y` holds label units: it needs num_classes, and stands instead of `clamp`.")
+            labels = checks.checked_labels(np.atleast_1d(y), None, self.num_classes)
+            unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
+            clamp, values = "observed", one_hot(tf.constant(unknown), labels, self.num_classes)
+            values = values[0] if np.ndim(y) == 0 else values
+        return super().sample(num_samples, num_steps, v, mean, anneal, clamp, values)
+
+    @property
+    def clampable(self) -> unit_kinds.Unit:
+        if not self.lower:
+            return self.top.visible
+        if not self.num_classes:
+            raise ValueError(
+                "The visible units of a DBN cannot be held: the posterior of its layers has no simple sweep. Clamp "
+                "them in an RBM, or hold the labels of a DBN with num_classes."
+            )
+        units = with_labels(clone(self.visible), self.num_classes, dtype=self.dtype_policy)
+        units.prepare(self.visible.width + self.num_classes)
+        return units
+
+    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
+        if self.lower:
+            if mask[:, : -self.num_classes].any():
+                raise ValueError(
+                    "The visible units of a DBN cannot be held, only its labels: the posterior of its layers has no "
+                    "simple sweep. Received: a mask that holds visible units. Clamp them in an RBM."
+                )
+            free = np.zeros((len(mask), self._top_units.width))
+            mask, values = (
+                np.concatenate([free.astype(x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values)
+            )
+        return super().held(mask, values)
 
     def _up(self, v: tf.Tensor) -> list[tf.Tensor]:
         """States sampled upwards: the data, then each hidden layer below the top."""
@@ -182,27 +292,39 @@ class DBN(Machine):
             h = rbm.hidden.sample(field, draws)
             log_ratio += rbm.visible.log_prob(v, rbm.visible_field(h)) - rbm.hidden.log_prob(h, field)
             v = h
-        return v, log_ratio
+        x, log_p = self._drawn_labels(v, draws)
+        return x, log_ratio - log_p
+
+    def _drawn_labels(self, x: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        """`x` `(batch, units)` of the top with labels drawn given it, and `log p(labels | x)`, `(batch,)`."""
+        if not self.num_classes:
+            return x, tf.zeros(tf.shape(x)[:1], x.dtype)
+        log_p = self._top_class_log_probs(x)
+        y = self.top.visible.parts[1].sample(log_p, draws)
+        return tf.concat([x, y], -1), tf.reduce_sum(y * log_p, -1)
 
     def _down(self, x: tf.Tensor) -> list[tf.Tensor]:
         """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
-        states = [x]
+        states = [self._without_labels(x)]
         for rbm in reversed(self.lower):
             states.append(rbm.sample_v_from_h(states[-1]))
         return states[::-1]
 
     # --- wake-sleep
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
         awake = self._up(v)
-        samples = self.top.sampler.negative_phase(self.top, awake[-1], weights)
+        top_states = awake[-1] if y is None else one_hot(awake[-1], y, self.num_classes)
+        samples = self.top.sampler.negative_phase(self.top, top_states, weights)
         dream, dream_weights = self._down(samples.v), samples.weights
-        lesson = self.top.contrast(awake[-1], weights, samples)
+        lesson = self._top_lesson(awake[-1], top_states, weights, y, samples)
         gradients = lesson.gradients
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
-        generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias)]
-        recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias)]
+        generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias, *rbm.visible.other_parameters)]
+        recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias, *rbm.hidden.other_parameters)]
         with tf.GradientTape() as wake, tf.GradientTape() as sleep:
+            wake.watch([x.value for x in generative])  # units may be frozen: then the optimizer leaves them alone
+            sleep.watch([x.value for x in recognition])
             for i, rbm in enumerate(self.lower):
                 wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
                 sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
@@ -220,177 +342,52 @@ class DBN(Machine):
         }
         return lesson._replace(values=values, gradients=gradients)
 
-    # --- greedy pretraining
+    def _top_lesson(
+        self, x: tf.Tensor, states: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None, samples: Samples
+    ) -> Lesson:
+        """What the top learns by its objective from `x`, the states below it, and `states`, these with labels."""
+        joint = self.top.contrast(states, weights, samples)
+        if y is None or self.objective == "joint":
+            return joint
+        values, gradients = class_lesson(self.top, x, y, weights, self.num_classes)
+        values["loss"] = values["cross_entropy"]
+        if self.objective == "hybrid":
+            share = self.generative_weight
+            values["loss"] += share * joint.values["loss"]
+            generative = {id(variable): gradient for variable, gradient in joint.gradients}
+            gradients = [(variable, gradient + share * generative[id(variable)]) for variable, gradient in gradients]
+        return joint._replace(values={**joint.values, **values}, gradients=gradients)
 
-    def pretrain(
-        self,
-        x: Any,
-        epochs: Any = 10,
-        optimizer: Any = "sgd",
-        sampler: Any = "cd",
-        batch_size: int = 100,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        callbacks: Callable[[int], list] | list | None = None,
-        verbose: Any = "auto",
-        **kwargs: Any,
-    ) -> list[keras.callbacks.History]:
-        """Trains the layers one after the other, each as an RBM on states sampled from the layers below it.
+    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        values = super().examination(v, weights, y)
+        return values if y is None else {**values, **grades(self.class_log_probs(v), y)}
 
-        The data flow upwards a batch at a time: the hidden states of the whole set are never held.
+    # --- classes
 
-        Args:
-            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x`, `(x, y)` or
-                `(x, y, sample_weight)`.
-            epochs, optimizer, sampler: one value, or a list of one a layer. Each layer gets an optimizer and a sampler
-                of its own.
-            batch_size, sample_weight: for arrays; weights have shape `(cases,)`.
-            validation_data: an array or dataset like `x`; the logs then have `val_*`.
-            callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
-            verbose: as in `fit`.
-            kwargs: what else `RBM.compile` takes.
-
-        Returns:
-            one `History` a layer.
+    def class_log_probs(self, v: Any) -> tf.Tensor:
+        """`log p(y | v)` of each class, `(batch, num_classes)`: exact given the means of the layers below the top.
 
         Raises:
-            ValueError: if a list has not one value a layer, or as `fit` does; before the first step.
+            ValueError: if there are no label units.
         """
-        plan = {
-            name: per_layer(value, name, len(self.rbms))
-            for name, value in {"epochs": epochs, "optimizer": optimizer, "sampler": sampler}.items()
-        }
-        plan["epochs"] = [positive_integer(n, "epochs") for n in plan["epochs"]]
-        plan["optimizer"] = [keras.optimizers.get(o) for o in plan["optimizer"]]
-        plan["sampler"] = [samplers.get(s) for s in plan["sampler"]]
-        positive_integer(batch_size, "batch_size")
-        return [
-            self.pretrain_layer(
-                i,
-                x,
-                epochs=plan["epochs"][i],
-                optimizer=plan["optimizer"][i],
-                sampler=plan["sampler"][i],
-                batch_size=batch_size,
-                sample_weight=sample_weight,
-                validation_data=validation_data,
-                callbacks=callbacks(i) if callable(callbacks) else callbacks,
-                verbose=verbose,
-                **kwargs,
-            )
-            for i in range(len(self.rbms))
-        ]
+        if not self.num_classes:
+            raise ValueError("A machine without label units knows no classes. Received: num_classes=None")
+        return self._top_class_log_probs(self._means_below_top(v))
 
-    def pretrain_layer(
-        self,
-        layer: int,
-        x: Any,
-        epochs: int = 10,
-        optimizer: Any = "sgd",
-        sampler: Any = "cd",
-        batch_size: int = 100,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        callbacks: list | None = None,
-        verbose: Any = "auto",
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Trains one layer on states sampled from those below it, from its present recognition weights on.
+    def _top_class_log_probs(self, x: tf.Tensor) -> tf.Tensor:
+        return class_log_probs(self.top, x, self.num_classes)
 
-        A directed layer is trained as a tied RBM and its generative weights become the recognition weights
-        transposed. What was learnt stays if training is interrupted. Arguments are those of `pretrain`.
-        """
-        if not checks.is_array(x) and not isinstance(x, tf.data.Dataset):
-            raise TypeError(f"Pretraining needs an array or a tf.data.Dataset. Received: {type(x).__name__}")
-        if sample_weight is not None and not checks.is_array(x):
-            raise ValueError("`sample_weight` is for arrays. A tf.data.Dataset must give (x, y, sample_weight) itself.")
-        x, _, weights = self._checked(x, None, sample_weight)
-        target = self.rbms[layer]
-        machine = target.as_tied(clone(samplers.get(sampler)))
-        stream = self._upwards(x, layer, batch_size, weights)
-        validation_stream = None
-        if validation_data is not None:
-            validation_data, _, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_data, _, _ = self._checked(validation_data, None, None)
-            validation_stream = self._upwards(validation_data, layer, batch_size)
-        if layer and not np.any(target.visible.bias):
-            machine.adapt(stream.take(_ADAPT_BATCHES))
-        optimizer = keras.optimizers.get(optimizer)
-        machine.compile(type(optimizer).from_config(optimizer.get_config()), **kwargs)
-        if verbose:
-            print(f"Layer {layer + 1} of {len(self.rbms)}: {machine.visible.width}-{machine.units}")
-        try:
-            return machine.fit(
-                stream, epochs=epochs, validation_data=validation_stream, callbacks=callbacks, verbose=verbose
-            )
-        finally:
-            target.take_weights(machine)
-
-    def unroll(self, layer: int) -> None:
-        """Starts a layer as the one below upside down, so that the likelihood's bound starts where that one left it.
-
-        The layer's first hidden units take the place of the visible units below, with their weights and biases. Its
-        further ones keep their small random weights, whose mean effect is taken off the bias. Call it between
-        `pretrain_layer(layer - 1, ...)` and `pretrain_layer(layer, ...)`, and train on with a low learning rate.
+    def classify(self, x: Any) -> np.ndarray:
+        """The most probable class of each case: the lowest free energy; int64, `(cases,)`.
 
         Args:
-            layer: at least 1; it must have at least as many hidden units as the layer below has visible ones, of their
-                kind.
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches; any number of cases.
 
         Raises:
-            ValueError: if it has not, or the DBN is not built.
-
-        Reference:
-            Hinton, Osindero & Teh, 2006, "A fast learning algorithm for deep belief nets", section 4.
+            ValueError: if there are no label units, or the data do not fit the machine.
         """
-        if not self.built:
-            raise ValueError("A DBN must be built before a layer is unrolled. Pretrain the layers below it first.")
-        if positive_integer(layer, "layer") >= len(self.rbms):
-            raise ValueError(f"A DBN of {len(self.rbms)} layers has none with number {layer}: the lowest is 0.")
-        rbm, below = self.rbms[layer], self.rbms[layer - 1]
-        width = below.visible.width
-        if below.visible.states is None:
-            raise ValueError(
-                "Only a layer above units with finitely many states is unrolled. "
-                f"Received: {type(below.visible).__name__} visible units below it."
-            )
-        if type(rbm.hidden) is not type(below.visible) or rbm.units < width:
-            raise ValueError(
-                f"A layer is unrolled into at least {width} hidden units, {type(below.visible).__name__} like the "
-                f"visible ones below. Received: {rbm.units} {type(rbm.hidden).__name__} units."
-            )
-        w = np.array(rbm.w_rec)
-        resting = np.asarray(rbm.hidden.mean(tf.zeros((1, rbm.units))))[0]
-        c = np.array(rbm.hidden.bias)
-        w[:, :width], c[:width] = below.w_gen, below.visible.bias
-        rbm.w_rec.assign(w)
-        if not rbm.tied:
-            rbm._w_gen.assign(w.T)
-        rbm.hidden.bias.assign(c)
-        rbm.visible.bias.assign(np.asarray(below.hidden.bias) - w[:, width:] @ resting[width:])
-        rbm.sampler.reset(rbm)
-
-    def _upwards(self, x: Any, layer: int, batch_size: int, weights: Any = None) -> tf.data.Dataset:
-        """Batches of states of the units that layer number `layer` sees, drawn anew in each epoch, with case weights
-        where there are some."""
-        if checks.is_array(x):
-            arrays = x if weights is None else (x, np.zeros(len(weights)), weights)
-            batches = checks.array_batches(arrays, batch_size, self.seed)
-        else:
-            batches = x.map(without_labels)
-        if layer:
-            keyed = checks.with_keys(batches, None if self.seed is None else self.seed + layer)
-            batches = keyed.map(
-                lambda key, batch: self._sample_up_to(layer, batch, Draws(key)), num_parallel_calls=tf.data.AUTOTUNE
-            )
-        return batches.prefetch(tf.data.AUTOTUNE)
-
-    def _sample_up_to(self, layer: int, batch: Any, draws: Draws) -> Any:
-        v, *rest = batch if isinstance(batch, tuple) else (batch,)
-        x = self.as_states(v)
-        for rbm in self.rbms[:layer]:
-            x = rbm.hidden.sample(rbm.hidden_field(x), draws)
-        return (x, *rest) if rest else x
+        ask = self.as_function(type(self).class_log_probs, jit_compile=True)
+        return np.concatenate([np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)])
 
     # --- leaving
 
@@ -415,17 +412,23 @@ class DBN(Machine):
             raise ValueError("A DBN must be built before a classifier starts from it. Pretrain it, or call it on data.")
         net = keras.Sequential([keras.Input((self.visible.width,))], name="classifier")
         for i, rbm in enumerate(self.rbms):
-            net.add(keras.layers.Dense(rbm.units, rbm.hidden.activation, name=f"hidden_{i + 1}"))
-            net.layers[-1].set_weights(rbm.hidden.as_dense(np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)))
+            w, c = np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
+            if rbm is self.top and self.num_classes:  # no class is known: all are taken as equally probable
+                w, c = w[: -self.num_classes], c + w[-self.num_classes :].mean(0)
+            net.add(rbm.hidden.as_layer(w, c, f"hidden_{i + 1}"))
             if dropout:
                 net.add(keras.layers.Dropout(dropout, seed=self.seed))
         initializer = keras.initializers.GlorotUniform(seed=self.seed)
         net.add(keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes"))
         return net
 
-    def after_adapt(self) -> None:
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
+        if self.lower or not self.num_classes:
+            super().adapt_to_moments(mean, variance, count)
+        else:
+            self.top.visible.adapt_part(0, mean, variance, count)
         if not self.lower:
-            self.top.after_adapt()
+            self.top.sampler.reset(self.top)
 
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
@@ -438,25 +441,9 @@ class DBN(Machine):
             "visible": serialize(self.visible),
             "hidden": self._hidden,
             "sampler": serialize(self.top.sampler),
+            "num_classes": self.num_classes or None,
+            "objective": self.objective,
+            "generative_weight": self.generative_weight,
             **{name: top[name] for name in kept},
             "seed": self.seed,
         }
-
-
-def without_labels(*batch: Any) -> Any:
-    """A dataset's batch of `x`, `(x, y)` or `(x, y, sample_weight)`: `x`, or `(x, 0, sample_weight)`."""
-    x, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
-    return x if weights is None else (x, tf.zeros_like(weights), weights)
-
-
-def per_layer(value: Any, name: str, num_layers: int) -> list:
-    """One value a layer: a list as it is, anything else for every layer.
-
-    Raises:
-        ValueError: if a list has another length.
-    """
-    if not isinstance(value, (list, tuple)):
-        return [value] * num_layers
-    if len(value) != num_layers:
-        raise ValueError(f"`{name}` must be one value or {num_layers}, one a layer. Received: {len(value)} values")
-    return list(value)

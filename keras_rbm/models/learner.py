@@ -35,8 +35,13 @@ def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 class Learner(keras.Model):
     """A `keras.Model` whose training step asks a subclass what a batch teaches, and takes only sound lessons.
 
-    A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights)`.
+    A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights, y)`.
     """
+
+    #: How many label units there are: with some, the learner learns from labels too.
+    num_classes: int = 0
+    #: Gibbs sweeps that draw missing values; 0 if no value may be missing.
+    missing_steps: int = 0
 
     built: bool
     steps_per_execution: int
@@ -55,8 +60,18 @@ class Learner(keras.Model):
         """The visible units."""
 
     @abstractmethod
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
-        """What a batch `(batch, visible)` with case weights `(batch,)` teaches at the present parameters."""
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
+        """What a batch teaches at the present parameters.
+
+        Args:
+            v: states, `(batch, visible)`.
+            weights: what each case counts, `(batch,)`.
+            y: classes, int32, `(batch,)`, if there are label units.
+        """
+
+    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """What `evaluate` logs of a batch, a value a case: by default what training logs."""
+        return self.lesson(v, weights, y).values
 
     # --- states
 
@@ -122,8 +137,6 @@ class Learner(keras.Model):
             run_eagerly=run_eagerly,
             auto_scale_loss=False,  # energies and their gradients are float32 already
         )
-        # Code, then `extremes` of the batch at fault. Not a Keras variable: it is no part of what is saved.
-        self._fault = tf.Variable(tf.zeros(4), trainable=False)
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
@@ -147,12 +160,12 @@ class Learner(keras.Model):
         steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """As `keras.Model.fit`. `y` is not looked at; `sample_weight` counts without it.
+        """As `keras.Model.fit`. `y` is looked at if there are label units only; `sample_weight` counts without it.
 
         Raises:
-            ValueError: if data are empty, of the wrong shape or outside the units' domain: before the first step for
-                arrays and for the first batch of a dataset, at the step that meets it otherwise (the parameters are
-                then those of the step before).
+            ValueError: if data are empty, of the wrong shape or outside the units' domain, or labels are no classes:
+                before the first step for arrays and for the first batch of a dataset, at the step that meets it
+                otherwise (the parameters are then those of the step before).
             FloatingPointError: if gradients are not finite any more (the update is skipped).
         """
         self._assert_compile_called("fit")
@@ -173,7 +186,7 @@ class Learner(keras.Model):
         else:
             num_steps = steps_per_epoch or -1
         self._settle_steps_per_execution(num_steps)
-        self._fault.assign(tf.zeros(4))
+        self._fault.assign(tf.zeros_like(self._fault))
         return super().fit(
             x,
             y,
@@ -214,44 +227,62 @@ class Learner(keras.Model):
         self._assert_compile_called("test_on_batch")
         return super().test_on_batch(*self._checked(x, y, sample_weight), **kwargs)
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it."""
-        width = self.visible.width if self.built else None
+    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> tuple[Any, Any, Any]:
+        """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it.
+
+        Args:
+            labelled: whether the labels are looked at, if there are label units.
+        """
+        num_classes = self.num_classes if labelled else 0
         if checks.is_array(x):
-            x = checks.checked_array(x, self.visible, width, self.state_dtype)
+            x = self._checked_rows(x)
+            if num_classes:
+                y = checks.checked_labels(y, len(x), num_classes)
             if sample_weight is not None:
                 sample_weight = checks.checked_weights(sample_weight, len(x))
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
-            shape = x.shape
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
-            batch, x = checks.first_inputs(x)
-            shape = checks.checked_array(batch, self.visible, width, self.state_dtype).shape
+            batch, labels, x = checks.first_batch(x)
+            batch = self._checked_rows(batch)
+            if num_classes:
+                checks.checked_labels(labels, len(batch), num_classes)
         else:
             raise TypeError(
                 "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "
                 f"Received: {type(x).__name__}"
             )
         with self.distribute_strategy.scope():
-            if not self.built:
-                self.build((None, shape[1]))
+            if not hasattr(self, "_fault"):
+                # Code, then the row at fault. Not a Keras variable: it is no part of what is saved.
+                self._fault = tf.Variable(tf.zeros(1 + self.visible.width, self.state_dtype), trainable=False)
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
         return x, y, sample_weight
 
+    def _checked_rows(self, x: Any) -> np.ndarray | tf.Tensor:
+        """Rows of data, in the domain of the visible units of this learner, which is built for them if need be."""
+        x = checks.as_rows(x, self.visible.width if self.built else None)
+        if not self.built:
+            with self.distribute_strategy.scope():
+                self.build((None, x.shape[1]))
+        checks.check_domain(x, self.visible, self.state_dtype, bool(self.missing_steps))
+        return x
+
     # --- steps
 
-    def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        v, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+    def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        v, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         v = self.as_states(v)
-        return v, tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype)
+        y = tf.reshape(tf.cast(y, tf.int32), [-1]) if self.num_classes else None
+        return v, tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype), y
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        v, weights = self._unpack(data)
-        lesson = self.lesson(v, weights)
+        v, weights, y = self._unpack(data)
+        lesson = self.lesson(v, weights, y)
         gradients = self._with_penalties(lesson.gradients)
         # Beyond 1e15 the next overflow is near. A comparison with NaN is false; XLA's reduce_max would drop it.
         finite = tf.reduce_all([tf.reduce_all(tf.abs(x) < 1e15) for x in (*gradients, lesson.values["loss"])])
-        sound = self._note_faults(v, weights, finite)
+        sound = self._note_faults(v, weights, y, finite)
 
         def update() -> tf.Tensor:
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -262,12 +293,12 @@ class Learner(keras.Model):
             update()
         else:
             tf.cond(sound, update, lambda: sound)
-        return self._track(lesson, weights)
+        return self._track(lesson.values, weights)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        v, weights = self._unpack(data)
-        self._note_faults(v, weights, tf.constant(True))
-        return self._track(self.lesson(v, weights), weights)
+        v, weights, y = self._unpack(data)
+        self._note_faults(v, weights, y, tf.constant(True))
+        return self._track(self.examination(v, weights, y), weights)
 
     def _with_penalties(self, gradients: list[tuple[keras.Variable, tf.Tensor]]) -> list[tf.Tensor]:
         """Gradients in the order of `trainable_variables`, those of regularizers added: they are never centred."""
@@ -282,22 +313,31 @@ class Learner(keras.Model):
         extra = tape.gradient(penalty, [v.value for v in variables], unconnected_gradients="zero")
         return [a + tf.cast(b, a.dtype) for a, b in zip(found, extra, strict=True)]
 
-    def _note_faults(self, v: tf.Tensor, weights: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+    def _note_faults(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None, finite: tf.Tensor) -> tf.Tensor:
         """Whether this step and all before it were sound; the first fault stays on record."""
-        good_weights = tf.reduce_all((weights >= 0) & tf.math.is_finite(weights))
-        code = tf.where(self.visible.in_domain(v), tf.where(good_weights, tf.where(finite, 0.0, 3.0), 2.0), 1.0)
-        fault = tf.concat([[code], tf.cast(checks.extremes(v), tf.float32)], 0)
+        good_rows = checks.in_domain(self.visible, v, bool(self.missing_steps))
+        good_labels = tf.ones_like(good_rows) if y is None else (y >= 0) & (y < self.num_classes)
+        tests = [good_rows, good_labels, (weights >= 0) & tf.math.is_finite(weights), finite[None]]
+        code = tf.zeros((), v.dtype)
+        for number, test in enumerate(reversed(tests), 1):
+            code = tf.where(tf.reduce_all(test), code, tf.cast(number, v.dtype))
+        # The first row at fault, or the last one. (XLA took half a minute to compile this with tf.argmin.)
+        places = tf.range(tf.shape(v)[0])
+        first = tf.reduce_min(tf.where(good_rows & good_labels, tf.shape(v)[0] - 1, places))
+        fault = tf.concat([code[None], tf.gather(v, first)], 0)
         fault = tf.where(self._fault[0] > 0, self._fault, fault)
         self._fault.assign(fault)
         return tf.equal(fault[0], 0)
 
     def _raise_fault(self) -> None:
-        code, low, high, has_nan = self._fault.numpy()
+        code, *row = self._fault.numpy()
         if code == 0:
             return
-        self._fault.assign(tf.zeros(4))
-        if code == 1:
-            raise checks.domain_error(self.visible, low, high, bool(has_nan))
+        self._fault.assign(tf.zeros_like(self._fault))
+        if code == 4:
+            raise checks.domain_error(self.visible, np.array([row]), bool(self.missing_steps))
+        if code == 3:
+            raise ValueError(f"Labels must be integers from 0 to {self.num_classes - 1}. Received: a batch with others")
         if code == 2:
             raise ValueError("`sample_weight` must be finite and not negative. Received: a batch where one is not")
         raise FloatingPointError(
@@ -306,10 +346,11 @@ class Learner(keras.Model):
             "Gaussian units, standardise the data."
         )
 
-    def _track(self, lesson: Lesson, weights: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _track(self, values: dict[str, tf.Tensor], weights: tf.Tensor) -> dict[str, tf.Tensor]:
         trackers = {"loss": self._loss_tracker, **self._trackers}
+        trackers = {name: tracker for name, tracker in trackers.items() if name in values}
         for name, tracker in trackers.items():
-            tracker.update_state(lesson.values[name], sample_weight=weights)
+            tracker.update_state(values[name], sample_weight=weights)
         return {name: tracker.result() for name, tracker in trackers.items()}
 
     def make_train_function(self, force: bool = False) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import export
-from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.models.learner import Learner
 from keras_rbm.random import Draws
+from keras_rbm.samplers import Held
+from keras_rbm.units import Unit
 from keras_rbm.units.moments import moments
 
 
@@ -82,7 +84,7 @@ class Machine(Learner):
         return self.visible.reconstruction_error(v, self.reconstruction_field(v))
 
     def adapt(self, data: Any) -> None:
-        """Sets the visible bias (and the precision of Gaussian units, unless it was given) from the data's moments.
+        """Sets the visible bias (and the precision of real units, unless it was given) from the data's moments.
 
         Args:
             data: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x`, `(x, y)` or
@@ -92,10 +94,11 @@ class Machine(Learner):
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
         mean, variance, count = moments(self._checked_pairs(data))
-        if not self.built:
-            self.build((None, len(mean)))
+        self.adapt_to_moments(mean, variance, count)
+
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
+        """`adapt`, when the moments of each visible unit and how often it was seen are known, `(visible,)`."""
         self.visible.adapt_to_moments(mean, variance, count)
-        self.after_adapt()
 
     def checked_batches(self, data: Any) -> Iterator[np.ndarray]:
         """Batches of an array or a `tf.data.Dataset`, each checked.
@@ -107,11 +110,7 @@ class Machine(Learner):
 
     def _checked_pairs(self, data: Any) -> Iterator[tuple[np.ndarray, Any]]:
         for x, weights in checks.batches(data):
-            width = self.visible.width if self.built else None
-            yield checks.checked_array(x, self.visible, width, "float32"), weights
-
-    def after_adapt(self) -> None:
-        """Called when the visible bias has been set anew."""
+            yield self._checked_rows(x), weights
 
     # --- samples
 
@@ -124,10 +123,31 @@ class Machine(Learner):
         return v
 
     @abstractmethod
-    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """The chains' states after `num_steps` sweeps, and the visible states that belong to them, or their means."""
+    def walk(
+        self,
+        state: tf.Tensor,
+        num_steps: tf.Tensor,
+        mean: bool,
+        schedule: tf.Tensor | None = None,
+        held: Held | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The chains' states after `num_steps` sweeps, and the visible states that belong to them, or their means.
 
-    def sample(self, num_samples: Any = 1, num_steps: Any = 1000, v: Any = None, mean: bool = False) -> tf.Tensor:
+        Args:
+            schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
+            held: units of `state` that stay as they are.
+        """
+
+    def sample(
+        self,
+        num_samples: Any = 1,
+        num_steps: Any = 1000,
+        v: Any = None,
+        mean: bool = False,
+        anneal: Sequence[float] | None = None,
+        clamp: Any = None,
+        values: Any = None,
+    ) -> tf.Tensor:
         """Fantasies: where Gibbs chains are after a while.
 
         Args:
@@ -135,14 +155,79 @@ class Machine(Learner):
             num_steps: sweeps, at least 1.
             v: visible states to start from instead, `(num_samples, visible)`.
             mean: whether to return the means of the visible units at the last sweep: smoother pictures.
+            anneal: inverse temperatures that increase to 1, such as `[0.0, 1.0]`: the sweeps go along them, evenly and
+                with straight lines in between, so that chains start hot and move freely. `None` stays at 1.
+            clamp: which visible units to hold while the others are sampled: booleans, `(visible,)` or
+                `(num_samples, visible)`, or `"observed"`, which holds what is not NaN in `values`.
+            values: what they are held at, `(visible,)` or `(num_samples, visible)`; elsewhere anything, NaN too. As
+                many rows as it has are sampled.
 
         Returns:
             visible states, `(num_samples, visible)`.
 
         Raises:
-            ValueError: for counts that are not positive, or if the machine is not built.
+            ValueError: for counts that are not positive, a schedule that does not increase to 1, a mask of another
+                shape or one that holds everything or a part of a softmax group, values outside the units' domain, or if
+                the machine is not built.
         """
-        return self.advance(self._begin(num_samples, v), num_steps, mean)[1]
+        held = None
+        if clamp is not None or values is not None:
+            held = self._held(clamp, values, positive_integer(num_samples, "num_samples") if v is None else len(v))
+            num_samples = len(held.mask)
+        schedule = None
+        if anneal is not None:
+            betas = checked_betas(anneal)
+            at = np.linspace(0, len(betas) - 1, positive_integer(num_steps, "num_steps"))
+            schedule = tf.constant(
+                np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], self.state_dtype
+            )
+        state = self._begin(num_samples, v)
+        if held is not None:
+            state = held.put(state)
+        return self.advance(state, num_steps, mean, schedule, held)[1]
+
+    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
+        """What `walk` needs to hold visible units at checked `values`, where the mask says so, `(samples, visible)`.
+
+        Raises:
+            ValueError: if the machine cannot hold them.
+        """
+        return Held(tf.constant(mask), tf.constant(values, self.state_dtype))
+
+    def _held(self, clamp: Any, values: Any, number: int | None = None) -> Held:
+        if not self.built:
+            raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
+        return self.held(*checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype))
+
+    @property
+    def clampable(self) -> Unit:
+        """The units that can be held in sampling."""
+        return self.visible
+
+    def denoise(self, x: Any, num_steps: int = 5, method: str = "mean_field") -> tf.Tensor:
+        """Means of the visible units when the machine goes on from corrupted states.
+
+        Args:
+            x: visible states, `(batch, visible)`.
+            num_steps: how often to go up and down, at least 1. Many steps forget `x`.
+            method: `"mean_field"` passes on means, and returns the last ones; `"gibbs"` passes on states drawn, and
+                returns the average of the means on the way.
+
+        Raises:
+            ValueError: if an argument is out of range, or the machine is not built.
+
+        Example:
+
+        ```python
+        flipped = np.where(np.random.default_rng(0).random(x.shape) < 0.15, 1 - x, x)
+        np.mean((rbm.denoise(flipped) > 0.5) != x)
+        ```
+        """
+        if method not in _DENOISERS:
+            raise ValueError(f"`method` must be 'mean_field' or 'gibbs'. Received: method={method!r}")
+        if not self.built:
+            raise ValueError("A machine must be built before it denoises. Fit it, adapt it or call it on data.")
+        return self.as_function(_DENOISERS[method])(self.as_states(x), as_count(num_steps, "num_steps"))
 
     def trajectories(self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Any = None) -> tf.Tensor:
         """Means of the visible units along Gibbs chains, each row `num_steps` sweeps after the one before.
@@ -159,9 +244,16 @@ class Machine(Learner):
             rows.append(visible)
         return tf.stack(rows)
 
-    def advance(self, state: tf.Tensor, num_steps: Any, mean: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+    def advance(
+        self,
+        state: tf.Tensor,
+        num_steps: Any,
+        mean: bool = True,
+        schedule: tf.Tensor | None = None,
+        held: Held | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`walk`, compiled: chains that began with `start` or `start_from` go on from where they are."""
-        return self.as_function(type(self).walk)(state, as_count(num_steps, "num_steps"), mean)
+        return self.as_function(type(self).walk)(state, as_count(num_steps, "num_steps"), mean, schedule, held)
 
     def _begin(self, num_samples: Any, v: Any) -> tf.Tensor:
         if v is not None:
@@ -184,3 +276,19 @@ class Machine(Learner):
         if not self.built:
             raise ValueError("A machine must be built before it is exported. Fit it, adapt it or call it on data.")
         export.write(self, filepath)
+
+
+def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+    return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, machine.reconstruct(v)), (0, v))[1]
+
+
+def gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor, held: Held | None = None) -> tf.Tensor:
+    def step(k: tf.Tensor, state: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        state, mean = machine.walk(state, tf.constant(1), True, None, held)
+        return k + 1, state, total + mean
+
+    loop = (0, machine.start_from(v), tf.zeros_like(v))
+    return tf.while_loop(lambda k, *_: k < num_steps, step, loop)[2] / tf.cast(num_steps, v.dtype)
+
+
+_DENOISERS = {"mean_field": _mean_field, "gibbs": gibbs_average}

@@ -13,7 +13,7 @@ from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.data import shape_error
 from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.machine import Machine, as_count
+from keras_rbm.models.machine import Machine, as_count, gibbs_average
 from keras_rbm.random import Draws, RandomStream
 from keras_rbm.units.unit import as_dtype
 
@@ -40,9 +40,9 @@ class RBM(Machine):
 
     Args:
         units: number of hidden units.
-        visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, a config or a `Unit`. An object given to two
-            models is shared by both, with its bias (save such models one by one: Keras does not restore units that
-            are shared inside one file).
+        visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, `"relu"`, `"spin"`, a config or a `Unit`. An
+            object given to two models is shared by both, with its bias (save such models one by one: Keras does not
+            restore units that are shared inside one file).
         sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
@@ -53,10 +53,12 @@ class RBM(Machine):
             `keras_rbm.regularizers.Sparsity`.
         kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
+        missing_steps: Gibbs sweeps that draw missing values, at least 1, if NaN in the data is to mean missing:
+            learning then follows the likelihood of what was observed. 0 refuses NaN.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
 
     Raises:
-        ValueError: for counts that are not positive, unknown names, or Gaussian units on both sides without a
+        ValueError: for counts that are not positive, unknown names, or Gaussian or ReLU units on both sides without a
             `kernel_constraint` (their partition function diverges unless the weights stay small).
 
     Example:
@@ -86,6 +88,7 @@ class RBM(Machine):
         kernel_initializer: Any = None,
         kernel_regularizer: Any = None,
         kernel_constraint: Any = None,
+        missing_steps: int = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -94,13 +97,14 @@ class RBM(Machine):
         self.stream = RandomStream(seed, name="stream")
         self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
-        both_gaussian = all(isinstance(side, unit_kinds.Gaussian) for side in (self.visible, self.hidden))
-        if both_gaussian and kernel_constraint is None:
+        if not self.visible.bounded and not self.hidden.bounded and kernel_constraint is None:
+            visible_kind, hidden_kind = (type(side).__name__ for side in (self.visible, self.hidden))
             raise ValueError(
-                "Gaussian visible and Gaussian hidden units have no partition function unless the weights stay small. "
-                "Received: visible and hidden both Gaussian. Use hidden='bernoulli', or bound the weights by a "
-                "kernel_constraint."
+                f"{visible_kind} visible and {hidden_kind} hidden units have no partition function unless the weights "
+                "stay small. Received: unbounded states on both sides. Use hidden='bernoulli', or bound the weights by "
+                "a kernel_constraint."
             )
+        self.missing_steps = positive_integer(missing_steps, "missing_steps") if missing_steps else 0
         if not 0 < offset_rate <= 1:
             raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
@@ -117,7 +121,7 @@ class RBM(Machine):
         self._trackers = {"reconstruction_error": keras.metrics.Mean("reconstruction_error")}
         for name in self.sampler.log_names:
             self._trackers[name] = keras.metrics.Mean(name)
-        if self.visible.states is not None:
+        if self.visible.is_binary:
             self._trackers["pseudo_log_likelihood"] = keras.metrics.Mean("pseudo_log_likelihood")
 
     @property
@@ -181,13 +185,13 @@ class RBM(Machine):
 
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
         """What visible states bring to the hidden units' fields: `v . w_rec`, `(batch, units)`."""
-        return self._product(v, self.w_rec)
+        return self.product(v, self.w_rec)
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
         """What hidden states bring to the visible units' fields: `h . w_gen`, `(batch, visible)`."""
-        return self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
+        return self.product(h, self.w_rec, True) if self.tied else self.product(h, self._w_gen)
 
-    def _product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
+    def product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
         """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
         dtype = self.compute_dtype
         return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype), transpose_b=transpose), x.dtype)
@@ -213,7 +217,7 @@ class RBM(Machine):
 
     def call(self, inputs: Any) -> tf.Tensor:
         h = self.mean_h_from_v(inputs)
-        unused = [self.visible.bias] if self.tied else [self.visible.bias, self._w_gen]
+        unused = [self.visible.bias, *self.visible.other_parameters, *([] if self.tied else [self._w_gen])]
         return tf.cast(_with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
@@ -225,7 +229,7 @@ class RBM(Machine):
         """`E(v, h)` of `v` `(batch, visible)` and `h` `(batch, units)`, nats, `(batch,)`."""
         self._require_energy()
         v, h = self.as_states(v), self.as_states(h, self.units)
-        coupling = tf.reduce_sum(self._product(v, self.w_rec) * h, -1)
+        coupling = tf.reduce_sum(self.product(v, self.w_rec) * h, -1)
         return self.visible.energy(v) + self.hidden.energy(h) - coupling
 
     def free_energy(self, v: Any) -> tf.Tensor:
@@ -263,22 +267,55 @@ class RBM(Machine):
         zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
         return self.visible.sample(self.visible.field(zeros), self.stream)
 
-    def walk(self, state: tf.Tensor, num_steps: tf.Tensor, mean: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        h = self.sample_h_from_v(samplers.gibbs(self, state, num_steps - 1))
-        v = self.sample_v_from_h(h)
-        return v, self.mean_v_from_h(h) if mean else v
+    def walk(
+        self,
+        state: tf.Tensor,
+        num_steps: tf.Tensor,
+        mean: bool,
+        schedule: tf.Tensor | None = None,
+        held: samplers.Held | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        h = self.sample_h_from_v(samplers.gibbs(self, state, num_steps - 1, schedule=schedule, held=held))
+        field = self.visible_field(h)
+        found = self.visible.sample(field, self.stream), self.visible.mean(field) if mean else None
+        v, mean_v = (x if x is None or held is None else held.put(x) for x in found)
+        return v, mean_v if mean else v
+
+    def impute(self, x: Any, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
+        """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.
+
+        Args:
+            x: visible states, `(batch, visible)`; of a softmax group all units are missing or none.
+            num_steps: sweeps that are averaged, at least 1.
+            burn_in: sweeps before these, at least 1.
+
+        Raises:
+            ValueError: if an argument is out of range, nothing is missing, or the RBM is not built.
+        """
+        held = self._held("observed", x)
+        state, _ = self.advance(held.put(self.start(len(held.mask))), burn_in, False, None, held)
+        averaged = self.as_function(gibbs_average)(state, as_count(num_steps, "num_steps"), held)
+        return held.put(averaged)
 
     def reconstruction_field(self, v: Any) -> tf.Tensor:
         return self.visible_field(self.mean_h_from_v(v))
 
     # --- learning
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor) -> Lesson:
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
+        if self.missing_steps:
+            v = self._completed(v)
         lesson = self.contrast(v, weights, self.sampler.negative_phase(self, v, weights))
         lesson.values["reconstruction_error"] = self.reconstruction_error(v)
         if "pseudo_log_likelihood" in self._trackers:
             lesson.values["pseudo_log_likelihood"] = one_flip(self, v, self.stream)
         return lesson
+
+    def _completed(self, v: tf.Tensor) -> tf.Tensor:
+        """`v` with its missing values drawn given the others."""
+        held = samplers.Held(~tf.math.is_nan(v), v)
+        start = held.put(self.visible.sample(self.visible.field(tf.zeros_like(v)), self.stream))
+        return samplers.gibbs(self, start, self.missing_steps, held=held)
 
     def contrast(self, v: tf.Tensor, weights: tf.Tensor, samples: samplers.Samples) -> Lesson:
         """Free energy of data against that of samples, and its gradient, centred if this RBM is.
@@ -287,6 +324,9 @@ class RBM(Machine):
         the data and of their hidden units (see `offset_rate`), the centred ones are
 
             dW' = dW - mu dc^T - db lambda^T,   db' = db - dW' lambda,   dc' = dc - dW'^T mu
+
+        An offset is balanced by the bias on the other side: mu is 0 if the hidden bias is not trained, lambda if the
+        visible one is not.
 
         Args:
             v: data, `(batch, visible)`, with case weights `(batch,)`.
@@ -299,15 +339,21 @@ class RBM(Machine):
         Reference:
             Melchior, Fischer & Wiskott, 2016, "How to center deep Boltzmann machines".
         """
-        variables = [self.w_rec, self.visible.bias, self.hidden.bias]
+        b, c = self.visible.bias, self.hidden.bias
+        variables = [self.w_rec, b, c, *self.visible.other_parameters, *self.hidden.other_parameters]
         v_model = tf.stop_gradient(samples.v)
         with tf.GradientTape() as tape:
+            tape.watch([variable.value for variable in variables])
             losses = self.free_energy(v) - weighted_mean(self.free_energy(v_model), samples.weights)
             loss = weighted_mean(losses, weights)
-        dw, db, dc = tape.gradient(loss, variables)
+        dw, db, dc, *others = tape.gradient(loss, variables)
         offsets = self._moved_offsets(v, weights) if self.centered else []
         if offsets:
-            mu, lam = (tf.cast(offset, dw.dtype) for _, offset in offsets[:2])
+            trained = {id(variable) for variable in self.trainable_variables}
+            mu, lam = (
+                tf.cast(x, dw.dtype) * float(id(bias) in trained)
+                for (_, x), bias in zip(offsets[:2], (c, b), strict=True)
+            )
             dw = dw - mu[:, None] * dc - db[:, None] * lam
             db = db - tf.linalg.matvec(dw, lam)
             dc = dc - tf.linalg.matvec(dw, mu, transpose_a=True)
@@ -320,9 +366,9 @@ class RBM(Machine):
 
         # What penalises the activity is added after centring, or it would leak into the visible bias.
         penalty = self._activity_gradient(v, weights)
-        total = gradients if penalty is None else [a + b for a, b in zip(gradients, penalty, strict=True)]
+        total = gradients if penalty is None else [a + p for a, p in zip(gradients, penalty, strict=True)]
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
-        return Lesson(values, list(zip(variables, total, strict=True)), keep)
+        return Lesson(values, list(zip(variables, [*total, *others], strict=True)), keep)
 
     def _moved_offsets(self, v: tf.Tensor, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
         """The means of data and hidden units with this batch in them, and how many batches that makes."""
@@ -359,19 +405,20 @@ class RBM(Machine):
         Raises:
             ValueError: if the sizes or kinds of units differ, or either is not built.
         """
-        for own, learnt in ((self.visible, tied.visible), (self.hidden, tied.hidden)):
-            if type(own) is not type(learnt):
-                raise ValueError(
-                    "Weights are taken over between RBMs of the same kinds of units. "
-                    f"Received: {type(learnt).__name__} for {type(own).__name__} units."
-                )
         sizes = [(rbm.built and rbm.visible.width, rbm.units) for rbm in (self, tied)]
         if sizes[0] != sizes[1] or not self.built:
             raise ValueError(
                 "Weights are taken over between built RBMs of one size. Received: (visible, units) "
                 f"{sizes[1]} for {sizes[0]}, where False is an RBM that is not built."
             )
-        for own, learnt in ((self.visible, tied.visible), (self.hidden, tied.hidden)):
+        sides = (self.visible, tied.visible), (self.hidden, tied.hidden)
+        for own, learnt in sides:
+            if own.kind != learnt.kind:
+                raise ValueError(
+                    "Weights are taken over between RBMs of the same kinds of units. "
+                    f"Received: {_in_words(learnt.kind)} for {_in_words(own.kind)} units."
+                )
+        for own, learnt in sides:
             if own is not learnt:
                 for variable, value in zip(own.weights, learnt.weights, strict=True):
                     variable.assign(value)
@@ -381,7 +428,8 @@ class RBM(Machine):
         if not self.tied:
             self._w_gen.assign(tied.w_gen)
 
-    def after_adapt(self) -> None:
+    def adapt_to_moments(self, mean: Any, variance: Any, count: Any) -> None:
+        super().adapt_to_moments(mean, variance, count)
         self.sampler.reset(self)
 
     def get_config(self) -> dict:
@@ -399,5 +447,13 @@ class RBM(Machine):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "missing_steps": self.missing_steps,
             "seed": self.seed,
         }
+
+
+def _in_words(kind: tuple) -> str:
+    name, *details = kind
+    return (
+        f"{name}({', '.join(_in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name
+    )

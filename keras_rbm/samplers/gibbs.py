@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from keras_rbm.random import Draws
+
+
+class Held(NamedTuple):
+    """Visible units that stay as they are while the others are sampled: `mask` and `values`, `(batch, visible)`."""
+
+    mask: tf.Tensor
+    values: tf.Tensor
+
+    def put(self, v: tf.Tensor) -> tf.Tensor:
+        """`v` with the held values in their places."""
+        return tf.where(self.mask, self.values, v)
 
 
 def sweep(machine: Any, v: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0, draws: Draws | None = None) -> tf.Tensor:
@@ -29,12 +40,25 @@ def sweep_from(machine: Any, hidden_input: tf.Tensor, beta: Any, base_bias: Any,
     return machine.visible.sample(machine.visible.field(machine.visible_input(h), beta, base_bias), draws)
 
 
-def gibbs(machine: Any, v: tf.Tensor, num_steps: Any, beta: Any = 1.0) -> tf.Tensor:
-    """`num_steps` sweeps, an integer or an integer tensor; `(batch, visible)`."""
+def gibbs(
+    machine: Any,
+    v: tf.Tensor,
+    num_steps: Any,
+    beta: Any = 1.0,
+    schedule: tf.Tensor | None = None,
+    held: Held | None = None,
+) -> tf.Tensor:
+    """`num_steps` sweeps, an integer or an integer tensor; `(batch, visible)`.
+
+    Args:
+        schedule: inverse temperatures of the sweeps, `(num_steps,)`, instead of `beta`.
+        held: visible units that stay as they are.
+    """
+
+    def step(k: Any, v: tf.Tensor) -> tf.Tensor:
+        v = sweep(machine, v, beta if schedule is None else schedule[k])
+        return v if held is None else held.put(v)
+
     if isinstance(num_steps, int) and num_steps == 1:
-        return sweep(machine, v, beta)
-    return tf.while_loop(
-        lambda step, v: step < num_steps,
-        lambda step, v: (step + 1, sweep(machine, v, beta)),
-        (0, v),
-    )[1]
+        return step(0, v)
+    return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, step(k, v)), (0, v))[1]

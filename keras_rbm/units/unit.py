@@ -26,7 +26,7 @@ class Unit(keras.layers.Layer):
 
     and the units of a group are independent given their fields. Fields and states have shape `(batch, units)`, sums
     over the group `(batch,)`. A new kind of unit states `base`, `log_partitions`, `mean`, `mode`, `sample`,
-    `distribution`, `in_domain` and `bias_for`, and then works in every model.
+    `distribution`, `in_domain`, `are_states` and `bias_for`, and then works in every model.
 
     Args:
         bias_initializer, bias_regularizer, bias_constraint: as in `keras.layers.Dense`.
@@ -35,12 +35,14 @@ class Unit(keras.layers.Layer):
         ValueError: if the units are built twice with different widths.
     """
 
-    #: The values that one unit can take, if they are finitely many.
-    states: ClassVar[tuple[float, ...] | None] = None
+    #: The values that each unit can take by itself, if they are finitely many.
+    states: tuple[float, ...] | None = None
+    #: Whether states are bounded, so that any field and any weights leave a partition function.
+    bounded: bool = True
     #: What `in_domain` asks for, and what to do when data breaks it: both end up in error messages.
-    domain: ClassVar[str]
-    advice: ClassVar[str]
-    #: The Keras activation of the deterministic layer that `as_dense` makes.
+    domain: str
+    advice: str
+    #: The Keras activation of the deterministic layer that `as_layer` makes.
     activation: ClassVar[str]
 
     def __init__(
@@ -64,6 +66,7 @@ class Unit(keras.layers.Layer):
                     f"width={self.width}. Give this model units of its own."
                 )
             return
+        self.prepare(width)
         self.bias = self.add_weight(
             shape=(width,),
             initializer=self.bias_initializer,
@@ -72,10 +75,44 @@ class Unit(keras.layers.Layer):
             name="bias",
         )
 
+    def prepare(self, width: int) -> None:
+        """Takes the width and creates what parameters there are beside the bias: all that `Mixed` needs of its parts.
+
+        Raises:
+            ValueError: if so many units are no group of this kind.
+        """
+        self._width = width
+
     @property
     def width(self) -> int:
         """How many units the group has."""
-        return self.bias.shape[0]
+        return self._width
+
+    @property
+    def other_parameters(self) -> list[keras.Variable]:
+        """What is trained beside the bias."""
+        return [variable for variable in self.trainable_variables if variable is not self.bias]
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each unit has two states."""
+        return self.states is not None and len(self.states) == 2
+
+    def tails(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a partition function needs to converge: of each unit the precision, infinite where states are bounded,
+        and whether states are not negative; `(units,)` both."""
+        return np.full(self.width, math.inf), np.zeros(self.width, bool)
+
+    @property
+    def has_bias_options(self) -> bool:
+        """Whether anything was said about the bias."""
+        plain = isinstance(self.bias_initializer, keras.initializers.Zeros)
+        return not plain or self.bias_regularizer is not None or self.bias_constraint is not None
+
+    @property
+    def kind(self) -> tuple:
+        """What must be equal for two groups to have the same states."""
+        return (type(self).__name__,)
 
     def field(self, inputs: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0) -> tf.Tensor:
         """The field at inverse temperature `beta`: `(1 - beta) * base_bias + beta * (bias + inputs)`.
@@ -100,7 +137,7 @@ class Unit(keras.layers.Layer):
         return tf.reduce_sum(x * field, -1) - self.base(x) - self.log_partition(field)
 
     def reconstruction_error(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
-        """How badly units in `field` predict `x`, `(batch,)`: cross-entropy in nats, or squared error."""
+        """How badly units in `field` predict `x`, `(batch,)`: minus `log_prob`, nats, or squared error."""
         return -self.log_prob(x, field)
 
     @property
@@ -143,24 +180,50 @@ class Unit(keras.layers.Layer):
         raise NotImplementedError
 
     def in_domain(self, x: tf.Tensor) -> tf.Tensor:
-        """Whether all of `x` are states these units can take (or means of such states): a boolean scalar."""
+        """Whether each row of `x` `(batch, units)` can be data of these units: states, or means of such; `(batch,)`."""
         raise NotImplementedError
 
-    def bias_for(self, mean: np.ndarray, count: float) -> np.ndarray:
+    def are_states(self, x: tf.Tensor) -> tf.Tensor:
+        """Whether each row of `x` `(batch, units)`, which is in the domain, has states only, not means; `(batch,)`."""
+        raise NotImplementedError
+
+    def whole(self, mask: tf.Tensor) -> tf.Tensor:
+        """Whether each row of a mask `(batch, units)` keeps together what belongs together; `(batch,)`."""
+        return tf.ones(tf.shape(mask)[:-1], tf.bool)
+
+    def domain_error(self, x: np.ndarray) -> ValueError:
+        """What is wrong with rows `x` `(rows, units)` that are not in the domain."""
+        return ValueError(f"{self.domain}. Received: {self.received(x)}. {self.advice}")
+
+    def received(self, x: np.ndarray) -> str:
+        """Rows that are not in the domain, in words."""
+        known = x[~np.isnan(x)]
+        extremes = [f"min={known.min():g}, max={known.max():g}"] if known.size else []
+        return ", and ".join(extremes + ["NaN"] * (known.size < x.size))
+
+    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
         """The bias with which units without input have the mean of `count` observed states, `(units,)`."""
         raise NotImplementedError
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: float) -> None:
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: Any) -> None:
         """Sets the bias so that units without input have the moments of `count` observed states.
 
         Args:
             mean, variance: of each unit, `(units,)`.
+            count: a number, or one for each unit.
         """
+        self.adapt_scale(mean, variance)
         self.bias.assign(self.bias_for(mean, count))
 
-    def as_dense(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias of the Keras `Dense` layer, with this class's `activation`, that computes `mean`."""
-        return kernel, bias
+    def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Sets what there is beside the bias from the moments of data, `(units,)`."""
+
+    def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
+        """A plain Keras layer that computes `mean` of the field `bias + x . kernel`."""
+        layer = keras.layers.Dense(self.width, self.activation, name=name)
+        layer.build((None, len(kernel)))
+        layer.set_weights([kernel, bias])
+        return layer
 
     def call(self, field: tf.Tensor) -> tf.Tensor:
         return self.mean(field)

@@ -1,0 +1,75 @@
+"""A DBN 784-500-500-2000 with label units on MNIST, trained by up-down and never by back-propagation.
+
+    python examples/label_dbn_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+A run that is interrupted resumes: greedy layers are kept in the output folder, and up-down training goes on from its
+last epoch. The class is that of the lowest free energy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras.optimizers.schedules import PolynomialDecay
+
+import keras_rbm
+
+SEED, BATCH = 0, 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--validate", action="store_true", help="train on 50,000, measure on the other 10,000")
+    parser.add_argument("--greedy-epochs", type=int, nargs=3, default=[20, 20, 60])
+    parser.add_argument("--up-down-epochs", type=int, default=100)
+    parser.add_argument("--up-down-learning-rate", type=float, default=0.1)
+    parser.add_argument("--output", type=Path, default=Path("saved_models/label-dbn-mnist"))
+    options = parser.parse_args()
+    data = keras_rbm.load("mnist")
+    x, y, x_held, y_held = data.x_train, data.y_train, data.x_test, data.y_test
+    if options.validate:
+        x, y, x_held, y_held = x[:50_000], y[:50_000], x[50_000:], y[50_000:]
+    batches = keras_rbm.datasets.batches(x, y, batch_size=BATCH, seed=SEED)  # pixels binarised afresh each epoch
+    options.output.mkdir(parents=True, exist_ok=True)
+    greedy, final = options.output / "greedy.keras", options.output / "dbn.keras"
+    started = time.monotonic()
+
+    def falling(learning_rate: float, epochs: int) -> PolynomialDecay:
+        return PolynomialDecay(learning_rate, epochs * len(x) // BATCH, 0.0)
+
+    def report(stage: str, dbn: keras_rbm.DBN) -> None:
+        wrong = int(np.sum(dbn.classify(x_held) != y_held))
+        name = "validation" if options.validate else "test"
+        seconds = time.monotonic() - started
+        print(f"{stage}: {name} error {wrong / len(x_held):.2%} ({wrong} cases), {seconds:.0f} s", flush=True)
+
+    if greedy.exists():
+        dbn = keras.models.load_model(greedy, compile=False)
+    else:
+        dbn = keras_rbm.DBN([500, 500, 2000], num_classes=10, sampler="pcd", seed=SEED)
+        dbn.adapt(x)
+        optimizers = [
+            keras.optimizers.SGD(falling(rate, n), momentum=momentum)
+            for n, rate, momentum in zip(options.greedy_epochs, (0.1, 0.1, 0.3), (0.9, 0.9, 0.5), strict=True)
+        ]
+        dbn.pretrain(batches, options.greedy_epochs, optimizers, sampler=["cd", "cd", "pcd"], verbose=2)
+        dbn.save(greedy)
+    if options.validate:
+        report("greedy", dbn)  # the test set is read once, at the end
+
+    dbn.compile(keras.optimizers.SGD(falling(options.up_down_learning_rate, options.up_down_epochs)))
+    callbacks = [keras.callbacks.BackupAndRestore(str(options.output / "backup"), delete_checkpoint=False)]
+    held = (x_held, y_held) if options.validate else None
+    dbn.fit(
+        batches, epochs=options.up_down_epochs, callbacks=callbacks, validation_data=held, validation_freq=5, verbose=2
+    )
+    dbn.save(final)
+    report("up-down", dbn)
+
+
+if __name__ == "__main__":
+    main()
