@@ -49,25 +49,26 @@ def positive_integer(value: Any, name: str) -> int:
     return int(value)
 
 
-def checked_betas(betas: Any, first: float | None = None) -> np.ndarray:
+def checked_betas(betas: Any, first: float | None = None, name: str = "betas") -> np.ndarray:
     """Inverse temperatures as float64.
 
     Args:
         first: what the schedule must start at; anything from 0 up by default.
+        name: of the argument.
 
     Raises:
         ValueError: if they do not increase up to 1, or there are less than two.
     """
     betas = np.asarray(betas, dtype="float64")
     if betas.ndim != 1 or len(betas) < 2:
-        raise ValueError(f"`betas` must be a list of at least 2 inverse temperatures. Received: shape={betas.shape}")
+        raise ValueError(f"`{name}` must be a list of at least 2 inverse temperatures. Received: shape={betas.shape}")
     start = "at 0" if first == 0 else "from 0 up"
     if not (betas[0] == first if first is not None else betas[0] >= 0) or betas[-1] != 1:
-        raise ValueError(f"`betas` must start {start} and end at 1. Received: {betas[0]:g} ... {betas[-1]:g}")
+        raise ValueError(f"`{name}` must start {start} and end at 1. Received: {betas[0]:g} ... {betas[-1]:g}")
     if not (np.diff(betas) > 0).all():
         where = int(np.argmin(np.diff(betas) > 0))
         raise ValueError(
-            f"`betas` must increase. Received: {betas[where]:g} then {betas[where + 1]:g}, at position {where + 1}."
+            f"`{name}` must increase. Received: {betas[where]:g} then {betas[where + 1]:g}, at position {where + 1}."
         )
     return betas
 

@@ -194,7 +194,6 @@ def test_a_dbn_of_one_layer_holds_pixels_and_labels():
     assert_frequencies(table.index(states), table.conditional(mask, values))
 
 
-@pytest.mark.xfail(reason="options of the visible bias are refused where labels are held", strict=True)
 def test_labels_above_visible_units_with_a_bias_of_their_own():
     dbn = DBN([3, 2], visible=units.Bernoulli(bias_initializer="ones"), num_classes=2, seed=0)
     dbn.build((None, 4))

@@ -134,7 +134,6 @@ def test_recall_of_states_by_a_trained_network(visible):
         assert min(energy[bytes(f)] for f in flips) >= energy[bytes(state)] - 1e-5
 
 
-@pytest.mark.xfail(reason="states and numbers of two dtypes meet in `tf.where`", strict=True, raises=TypeError)
 def test_recall_in_float64():
     s = spins(2, 12)
     assert np.array(storing(s, "spin").recall(s)).dtype == np.float64

@@ -232,7 +232,9 @@ def test_distribution_is_the_same_distribution(name):
     assert distribution.event_shape == (width(name),)
     x = tf.constant(states_of(name, 2))
     assert_rounded(distribution.log_prob(x), unit.log_prob(x, field))
-    if name.startswith(("bernoulli", "binomial", "gaussian", "relu")):  # TensorFlow Probability knows no moments of others
+    if name.startswith(
+        ("bernoulli", "binomial", "gaussian", "relu")
+    ):  # TensorFlow Probability knows no moments of others
         assert_rounded(distribution.mean(), unit.mean(field))
         assert_rounded(distribution.variance(), np.diagonal(reference(name, field)[2], axis1=1, axis2=2))
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_rbm.arguments import positive_integer
 from keras_rbm.models.dbn import DBN
 
 
@@ -50,6 +51,7 @@ class ClassificationRBM(DBN):
     """
 
     def __init__(self, units: int, num_classes: int, objective: str = "hybrid", **kwargs: Any) -> None:
+        positive_integer(num_classes, "num_classes")  # `None` is for stacks
         super().__init__([units], num_classes=num_classes, objective=objective, **kwargs)
         for name in ("wake_loss", "sleep_loss"):
             del self._trackers[name]

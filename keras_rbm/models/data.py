@@ -77,23 +77,19 @@ def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: bo
 
 def in_domain(units: Unit, x: tf.Tensor, missing: bool = False) -> tf.Tensor:
     """Whether each row of `x` `(batch, units)` can be data; where asked for, NaN means missing; `(batch,)`."""
-    if not missing:
-        return units.in_domain(x)
-    return units.in_domain(_filled(units, x)) & units.whole(tf.math.is_nan(x))
+    return units.in_domain(units.fill(x) if missing else x)
 
 
 def domain_error(units: Unit, x: np.ndarray, missing: bool = False) -> ValueError:
     """What is wrong with rows that are not `in_domain`."""
-    if not missing:
-        return units.domain_error(x)
-    if not np.all(units.whole(tf.constant(np.isnan(x)))):
-        return ValueError("Of a softmax group all units are missing, or none. Received: NaN in a part of one")
-    return units.domain_error(_filled(units, tf.constant(x)).numpy())
+    return units.domain_error(units.fill(tf.constant(x)).numpy() if missing else x)
 
 
-def _filled(units: Unit, x: tf.Tensor) -> tf.Tensor:
-    """`x` with some state where there is NaN."""
-    return tf.where(tf.math.is_nan(x), units.mode(tf.zeros_like(x)), x)
+def as_classes(y: Any) -> tf.Tensor:
+    """Labels of a batch as int32, `(batch,)`, and -1 where one is no integer."""
+    y = tf.reshape(y, [-1])
+    whole = tf.cast(y, tf.int32)
+    return tf.where(tf.cast(whole, y.dtype) == y, whole, -1)
 
 
 def checked_clamp(

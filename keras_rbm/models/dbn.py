@@ -313,6 +313,10 @@ class DBN(Stack):
     # --- wake-sleep
 
     def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
+        if y is not None and self.objective == "discriminative" and not self.lower:  # no sample is needed
+            values, gradients = class_lesson(self.top, v, y, weights, self.num_classes)
+            values |= {"loss": values["cross_entropy"], "reconstruction_error": self.reconstruction_error(v)}
+            return Lesson(values, gradients, lambda: None)
         awake = self._up(v)
         top_states = awake[-1] if y is None else one_hot(awake[-1], y, self.num_classes)
         samples = self.top.sampler.negative_phase(self.top, top_states, weights)

@@ -47,7 +47,7 @@ class Hopfield(RBM):
 
     def __init__(self, units: int, visible: Any = "spin", **kwargs: Any) -> None:
         for name in ("hidden", "tied"):
-            if kwargs.pop(name, None) not in (None, True):
+            if name in kwargs:
                 raise ValueError(
                     f"A Hopfield network has fixed Gaussian hidden units and tied weights. Received: {name}"
                 )
@@ -118,7 +118,7 @@ class Hopfield(RBM):
 
 
 def _descend(net: Hopfield, v: tf.Tensor, num_sweeps: tf.Tensor) -> tf.Tensor:
-    low, high = net.visible.states or (0.0, 1.0)
+    low, high = (tf.cast(state, v.dtype) for state in net.visible.states or (0.0, 1.0))
 
     def update(site: tf.Tensor, v: tf.Tensor, hidden_input: tf.Tensor) -> tuple[tf.Tensor, ...]:
         sites = tf.repeat(site, tf.shape(v)[0])

@@ -16,8 +16,12 @@ OBJECTIVES = ("joint", "discriminative", "hybrid")
 
 
 def with_labels(units: Any, num_classes: int, **kwargs: Any) -> unit_kinds.Mixed:
-    """Units of a kind, as many as there will be, and a group of label units to their right."""
-    return unit_kinds.Mixed([(units, None), (unit_kinds.Softmax(num_classes), num_classes)], **kwargs)
+    """Units of a kind, as many as there will be, and a group of label units to their right, with one bias for all."""
+    config = unit_kinds.get(units, **kwargs).get_config()
+    names = "bias_initializer", "bias_regularizer", "bias_constraint"
+    options = {name: config.pop(name) for name in names if name in config}
+    part = type(unit_kinds.get(units, **kwargs)).from_config(config)
+    return unit_kinds.Mixed([(part, None), (unit_kinds.Softmax(num_classes), num_classes)], **options, **kwargs)
 
 
 def one_hot(x: tf.Tensor, y: tf.Tensor, num_classes: int) -> tf.Tensor:
@@ -47,6 +51,7 @@ def class_log_probs(rbm: RBM, x: tf.Tensor, num_classes: int) -> tf.Tensor:
 def grades(log_p: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
     """How well `log_p` `(batch, classes)` tells the classes `y`: `cross_entropy`, nats, and `accuracy`, `(batch,)`."""
     right = tf.cast(tf.argmax(log_p, -1, tf.int32) == y, log_p.dtype)
+    y = tf.clip_by_value(y, 0, log_p.shape[-1] - 1)  # labels that are no classes are reported after the step
     return {"cross_entropy": -tf.gather(log_p, y, batch_dims=1), "accuracy": right}
 
 
@@ -62,5 +67,5 @@ def class_lesson(
     with tf.GradientTape() as tape:
         found = grades(class_log_probs(rbm, x, num_classes), y)
         loss = weighted_mean(found["cross_entropy"], weights)
-    gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+    gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
     return found, list(zip(variables, gradients, strict=True))

@@ -235,7 +235,7 @@ class Learner(keras.Model):
         """
         num_classes = self.num_classes if labelled else 0
         if checks.is_array(x):
-            x = self._checked_rows(x)
+            x = self._checked_rows(x, bool(self.missing_steps))
             if num_classes:
                 y = checks.checked_labels(y, len(x), num_classes)
             if sample_weight is not None:
@@ -243,7 +243,7 @@ class Learner(keras.Model):
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
             batch, labels, x = checks.first_batch(x)
-            batch = self._checked_rows(batch)
+            batch = self._checked_rows(batch, bool(self.missing_steps))
             if num_classes:
                 checks.checked_labels(labels, len(batch), num_classes)
         else:
@@ -259,13 +259,13 @@ class Learner(keras.Model):
                 self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
         return x, y, sample_weight
 
-    def _checked_rows(self, x: Any) -> np.ndarray | tf.Tensor:
+    def _checked_rows(self, x: Any, missing: bool = False) -> np.ndarray | tf.Tensor:
         """Rows of data, in the domain of the visible units of this learner, which is built for them if need be."""
         x = checks.as_rows(x, self.visible.width if self.built else None)
         if not self.built:
             with self.distribute_strategy.scope():
                 self.build((None, x.shape[1]))
-        checks.check_domain(x, self.visible, self.state_dtype, bool(self.missing_steps))
+        checks.check_domain(x, self.visible, self.state_dtype, missing)
         return x
 
     # --- steps
@@ -273,7 +273,7 @@ class Learner(keras.Model):
     def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         v, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         v = self.as_states(v)
-        y = tf.reshape(tf.cast(y, tf.int32), [-1]) if self.num_classes else None
+        y = checks.as_classes(y) if self.num_classes else None
         return v, tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype), y
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -93,7 +93,8 @@ class Machine(Learner):
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        mean, variance, count = moments(self._checked_pairs(data))
+        checked = ((self._checked_rows(x, bool(self.missing_steps)), weights) for x, weights in checks.batches(data))
+        mean, variance, count = moments(checked)
         self.adapt_to_moments(mean, variance, count)
 
     def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
@@ -106,11 +107,7 @@ class Machine(Learner):
         Raises:
             ValueError: if one is empty, of another width, or outside the units' domain.
         """
-        return (x for x, _ in self._checked_pairs(data))
-
-    def _checked_pairs(self, data: Any) -> Iterator[tuple[np.ndarray, Any]]:
-        for x, weights in checks.batches(data):
-            yield self._checked_rows(x), weights
+        return (self._checked_rows(x) for x, _ in checks.batches(data))
 
     # --- samples
 
@@ -176,7 +173,7 @@ class Machine(Learner):
             num_samples = len(held.mask)
         schedule = None
         if anneal is not None:
-            betas = checked_betas(anneal)
+            betas = checked_betas(anneal, name="anneal")
             at = np.linspace(0, len(betas) - 1, positive_integer(num_steps, "num_steps"))
             schedule = tf.constant(
                 np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], self.state_dtype
@@ -204,12 +201,12 @@ class Machine(Learner):
         """The units that can be held in sampling."""
         return self.visible
 
-    def denoise(self, x: Any, num_steps: int = 5, method: str = "mean_field") -> tf.Tensor:
+    def denoise(self, x: Any, num_steps: int = 1, method: str = "mean_field") -> tf.Tensor:
         """Means of the visible units when the machine goes on from corrupted states.
 
         Args:
             x: visible states, `(batch, visible)`.
-            num_steps: how often to go up and down, at least 1. Many steps forget `x`.
+            num_steps: how often to go up and down, at least 1. More steps clean more, and forget more of `x`.
             method: `"mean_field"` passes on means, and returns the last ones; `"gibbs"` passes on states drawn, and
                 returns the average of the means on the way.
 
@@ -227,7 +224,8 @@ class Machine(Learner):
             raise ValueError(f"`method` must be 'mean_field' or 'gibbs'. Received: method={method!r}")
         if not self.built:
             raise ValueError("A machine must be built before it denoises. Fit it, adapt it or call it on data.")
-        return self.as_function(_DENOISERS[method])(self.as_states(x), as_count(num_steps, "num_steps"))
+        num_steps = as_count(num_steps, "num_steps")
+        return self.as_function(_DENOISERS[method])(self.as_states(self._checked_rows(x)), num_steps)
 
     def trajectories(self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Any = None) -> tf.Tensor:
         """Means of the visible units along Gibbs chains, each row `num_steps` sweeps after the one before.
@@ -257,7 +255,7 @@ class Machine(Learner):
 
     def _begin(self, num_samples: Any, v: Any) -> tf.Tensor:
         if v is not None:
-            return self.start_from(self.as_states(v))
+            return self.start_from(self.as_states(self._checked_rows(v)))
         num_samples = as_count(num_samples, "num_samples")
         if not self.built:
             raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_rbm import samplers
@@ -292,6 +293,9 @@ class RBM(Machine):
         Raises:
             ValueError: if an argument is out of range, nothing is missing, or the RBM is not built.
         """
+        if not np.isnan(x).any():
+            raise ValueError("`x` must have missing values, NaN, to be filled in. Received: none")
+        burn_in = as_count(burn_in, "burn_in")
         held = self._held("observed", x)
         state, _ = self.advance(held.put(self.start(len(held.mask))), burn_in, False, None, held)
         averaged = self.as_function(gibbs_average)(state, as_count(num_steps, "num_steps"), held)

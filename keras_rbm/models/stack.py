@@ -213,7 +213,7 @@ class Stack(Machine):
         for rbm in self.rbms[:layer]:
             x = rbm.hidden.sample(rbm.hidden_field(x), draws)
         if self._sees_labels(layer):
-            x = one_hot(x, tf.reshape(tf.cast(y, tf.int32), [-1]), self.num_classes)
+            x = one_hot(x, checks.as_classes(y), self.num_classes)
         return x, tf.zeros_like(weights), weights
 
 

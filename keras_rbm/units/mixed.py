@@ -130,6 +130,9 @@ class Mixed(Unit):
     def whole(self, mask: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(self._each(lambda part, mask: part.whole(mask), mask), 0)
 
+    def fill(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.concat(self._each(lambda part, x: part.fill(x), x), -1)
+
     def domain_error(self, x: np.ndarray) -> ValueError:
         stop = 0
         for part, own in zip(self.parts, self.columns(x), strict=True):

@@ -116,6 +116,10 @@ class Softmax(Unit):
         sites = self._sites(mask)
         return tf.reduce_all(tf.reduce_all(sites, -1) == tf.reduce_any(sites, -1), -1)
 
+    def fill(self, x: tf.Tensor) -> tf.Tensor:
+        missing = tf.reduce_all(tf.math.is_nan(self._sites(x)), -1, keepdims=True)
+        return self._flat(tf.where(missing, self._sites(self.mode(tf.zeros_like(x))), self._sites(x)), x)
+
     def received(self, x: np.ndarray) -> str:
         if not ((x >= 0) & (x <= 1)).all():
             return super().received(x)

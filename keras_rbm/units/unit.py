@@ -191,6 +191,10 @@ class Unit(keras.layers.Layer):
         """Whether each row of a mask `(batch, units)` keeps together what belongs together; `(batch,)`."""
         return tf.ones(tf.shape(mask)[:-1], tf.bool)
 
+    def fill(self, x: tf.Tensor) -> tf.Tensor:
+        """`x` `(batch, units)` with some state where units are missing, NaN, together with all that belong to them."""
+        return tf.where(tf.math.is_nan(x), self.mode(tf.zeros_like(x)), x)
+
     def domain_error(self, x: np.ndarray) -> ValueError:
         """What is wrong with rows `x` `(rows, units)` that are not in the domain."""
         return ValueError(f"{self.domain}. Received: {self.received(x)}. {self.advice}")
