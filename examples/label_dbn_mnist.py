@@ -69,6 +69,8 @@ def main() -> None:
     )
     dbn.save(final)
     report("up-down", dbn)
+    classes = dbn.sample(y=np.tile(np.arange(10), 10), num_steps=1000, mean=True)
+    keras_rbm.plots.fantasies(np.reshape(classes, (10, 10, -1)), (28, 28)).savefig(options.output / "classes.png")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,11 @@
 
 The table is scikit-learn's diabetes study (442 patients): sex, age in four bins, eight standardised measurements of
 body and blood, and the progression of the disease.
+
+Measured with seed 0 in 141 s on 2 very busy cores, 110 test cases, exactly: -12.54 nats a case, independent columns
+-14.83. Of the 20 % of cells that were hidden RBM.impute is off by 0.723 deviations (IterativeImputer 0.670, column
+means 1.004), has 15.8 % of 19 sexes wrong (10.5 %, 52.6 %) and 68.4 % of 19 age bins (78.9 %, 78.9 %): chained linear
+regressions fill in real columns better. The settings are the best of four on 80 validation cases.
 """
 
 from __future__ import annotations
