@@ -1,6 +1,11 @@
 """A Gaussian-Bernoulli RBM on standardised 8x8 digits: its log-likelihood beside that of factor analysis.
 
     python examples/gaussian_digits.py
+
+Measured with seed 0 on the test set, 60 columns that vary: -63.55 nats a case (AIS and reverse AIS agree), trained in 49 s
+on 2 busy cores; factor analysis -67.44. The settings, and the 40 factors, are the best on the last 300 training cases:
+-54.3 there, factor analysis -63.8. What mattered was a given precision: learnt, it fits the training cases' rare pixels
+(-73.5 at best, where training was stopped early), and high learning rates.
 """
 
 from __future__ import annotations
@@ -16,17 +21,17 @@ from sklearn.decomposition import FactorAnalysis
 import keras_rbm
 
 SEED, BATCH = 0, 50
-FACTORS = (10, 20, 30, 40, 45, 50)
+FACTORS = (20, 30, 40)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--validate", action="store_true", help="hold out the last 300 training cases, as the test")
-    parser.add_argument("--units", type=int, default=200)
-    parser.add_argument("--trials", type=int, default=1, help="of the binomial hidden units: 1 is Bernoulli")
-    parser.add_argument("--learning-rate", type=float, default=0.01)
-    parser.add_argument("--l2", type=float, default=0.0)
-    parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument("--units", type=int, default=300)
+    parser.add_argument("--learning-rate", type=float, default=0.05)
+    parser.add_argument("--l2", type=float, default=0.006)
+    parser.add_argument("--epochs", type=int, default=800)
+    parser.add_argument("--precision", type=float, default=5.0)
     options = parser.parse_args()
     data = keras_rbm.load("digits")
     fitted, chosen = data.x_train[:-300], data.x_train[-300:]
@@ -45,8 +50,7 @@ def main() -> None:
     started = time.monotonic()
     rbm = keras_rbm.RBM(
         options.units,
-        visible=keras_rbm.units.Gaussian(learn_precision=True),
-        hidden=keras_rbm.units.Binomial(options.trials),
+        visible=keras_rbm.units.Gaussian(options.precision),
         sampler=keras_rbm.samplers.PCD(num_chains=100),
         kernel_regularizer=keras.regularizers.L2(options.l2),
         seed=SEED,
@@ -56,16 +60,12 @@ def main() -> None:
     rbm.compile(keras.optimizers.SGD(PolynomialDecay(options.learning_rate, steps, 0.0), clipnorm=10.0))
     rbm.fit(train, batch_size=BATCH, epochs=options.epochs, verbose=0)
     seconds = time.monotonic() - started
-    found = keras_rbm.likelihood.log_likelihood(rbm, test, train, verbose=0)
-    on_train = keras_rbm.likelihood.log_likelihood(rbm, train, train, verbose=0)
+    found = keras_rbm.likelihood.log_likelihood(rbm, test, train, num_temperatures=5000, burn_in=5000, verbose=0)
     name = "validation" if options.validate else "test"
     print(f"{name} log-likelihood, nats a case, {train.shape[1]} columns")
     print(f"  factor analysis, {factors} factors:   {reference:8.2f}")
     print(f"  RBM, {options.units} hidden units: {found.lower:8.2f} (by reverse AIS) and {found.upper:.2f} (by AIS)")
-    print(
-        f"  (training: {on_train.lower:.2f}; precisions {np.min(rbm.visible.precision):.2f} to "
-        f"{np.max(rbm.visible.precision):.1f}; {seconds:.0f} s)"
-    )
+    print(f"  trained in {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,13 @@
     python examples/label_dbn_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
 A run that is interrupted resumes: greedy layers are kept in the output folder, and up-down training goes on from its
-last epoch. The class is that of the lowest free energy.
+last epoch. The class is that of the lowest free energy, given the means of the layers below the top.
+
+Measured with seed 0: test error 2.40 % after up-down training (3171 s with greedy training, on 2 very busy cores), and
+2.09 % after 390 s more in which the top alone also followed the exact gradient of log p(y | states below it). Published
+is 1.25 % (Hinton, Osindero & Teh, 2006), after 300 epochs of up-down training with batches of 10: ten times the steps of
+100 epochs here, three times over. On the last 10,000 training cases, greedy training of the top left 7.4 % (CD-1, 0.1,
+8 epochs), 5.7 % (PCD, 0.1), 4.4 % (PCD, 0.3) and 4.0 % (PCD, 0.3, 12 epochs): the number of steps matters most.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ def main() -> None:
     parser.add_argument("--greedy-epochs", type=int, nargs=3, default=[20, 20, 60])
     parser.add_argument("--up-down-epochs", type=int, default=100)
     parser.add_argument("--up-down-learning-rate", type=float, default=0.1)
+    parser.add_argument("--hybrid-epochs", type=int, default=20)
     parser.add_argument("--output", type=Path, default=Path("saved_models/label-dbn-mnist"))
     options = parser.parse_args()
     data = keras_rbm.load("mnist")
@@ -59,18 +66,29 @@ def main() -> None:
         dbn.pretrain(batches, options.greedy_epochs, optimizers, sampler=["cd", "cd", "pcd"], verbose=2)
         dbn.save(greedy)
     if options.validate:
-        report("greedy", dbn)  # the test set is read once, at the end
+        report("greedy", dbn)  # the test set is read at the end of each kind of training only
 
-    dbn.compile(keras.optimizers.SGD(falling(options.up_down_learning_rate, options.up_down_epochs)))
-    callbacks = [keras.callbacks.BackupAndRestore(str(options.output / "backup"), delete_checkpoint=False)]
-    held = (x_held, y_held) if options.validate else None
-    dbn.fit(
-        batches, epochs=options.up_down_epochs, callbacks=callbacks, validation_data=held, validation_freq=5, verbose=2
-    )
-    dbn.save(final)
+    if final.exists():
+        dbn = keras.models.load_model(final, compile=False)
+    else:
+        dbn.compile(keras.optimizers.SGD(falling(options.up_down_learning_rate, options.up_down_epochs)))
+        backup = keras.callbacks.BackupAndRestore(str(options.output / "backup"), delete_checkpoint=False)
+        dbn.fit(batches, epochs=options.up_down_epochs, callbacks=[backup], verbose=2)
+        dbn.save(final)
     report("up-down", dbn)
     classes = dbn.sample(y=np.tile(np.arange(10), 10), num_steps=1000, mean=True)
     keras_rbm.plots.fantasies(np.reshape(classes, (10, 10, -1)), (28, 28)).savefig(options.output / "classes.png")
+
+    # The same network, whose top follows the exact gradient of log p(y | states below it); what is below stays.
+    hybrid = keras_rbm.DBN.from_config({**dbn.get_config(), "objective": "hybrid"})
+    hybrid.build((None, x.shape[1]))
+    hybrid.set_weights(dbn.get_weights())
+    for rbm in hybrid.lower:
+        rbm.trainable = False
+    hybrid.compile(keras.optimizers.Adam(falling(1e-3, options.hybrid_epochs)))
+    hybrid.fit(batches, epochs=options.hybrid_epochs, verbose=2)
+    hybrid.save(options.output / "hybrid.keras")
+    report("hybrid top", hybrid)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 def write(machine: Any, filepath: Any) -> list[str]:
-    """Writes a SavedModel with an endpoint for each question that the machine can answer.
+    """Writes a SavedModel with an endpoint for each question that the machine can answer; the first serves by default.
 
     `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;
-    `class_log_probs(v)` (machines with label units) too;
+    `class_log_probs(v)` (machines with label units: their first endpoint) too;
     `sample(num_samples, num_steps)` takes two int32 scalars, and its random state goes on from call to call.
 
     Args:
@@ -24,11 +24,10 @@ def write(machine: Any, filepath: Any) -> list[str]:
     """
     v = tf.TensorSpec((None, machine.visible.width), tf.float32, name="v")
     counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
-    endpoints = {"encode": (machine.encode, [v]), "reconstruct": (machine.reconstruct, [v])}
+    classes = {"class_log_probs": (machine.class_log_probs, [v])} if machine.num_classes else {}
+    endpoints = {**classes, "encode": (machine.encode, [v]), "reconstruct": (machine.reconstruct, [v])}
     if machine.has_free_energy:
         endpoints["free_energy"] = (machine.free_energy, [v])
-    if machine.num_classes:
-        endpoints["class_log_probs"] = (machine.class_log_probs, [v])
     endpoints["sample"] = (machine.sample, counts)
     archive = keras.export.ExportArchive()
     archive.track(machine)

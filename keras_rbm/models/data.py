@@ -50,7 +50,10 @@ def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
                 "Inputs must be one array (give `y` as an argument of its own). " + str(ragged)
             ) from ragged
         if x.dtype.kind not in "biuf":
-            raise TypeError(f"Inputs must be an array of numbers. Received: dtype={x.dtype}, shape={x.shape}")
+            raise TypeError(
+                f"Inputs must be an array of numbers. Received: dtype={x.dtype}, shape={x.shape}. If they are numbers: "
+                "x.astype('float32')."
+            )
     if x.ndim and not x.shape[0]:
         raise ValueError(f"Data must have at least one row. Received: shape={tuple(x.shape)}")
     if error := shape_error(x.shape, width):
@@ -110,13 +113,18 @@ def checked_clamp(
     mask = ~np.isnan(values) if isinstance(clamp, str) and clamp == "observed" else np.asarray(clamp)
     if mask.dtype != bool:
         raise ValueError(f"`clamp` must be booleans or 'observed'. Received: dtype={mask.dtype}")
-    rows = {len(a) for a in (mask, values) if a.ndim == 2} | ({number} if number and number > 1 else set())
     for name, array in (("clamp", mask), ("values", values)):
-        if array.ndim not in (1, 2) or array.shape[-1] != units.width or len(rows) > 1:
+        if array.ndim not in (1, 2) or array.shape[-1] != units.width:
             raise ValueError(
                 f"`{name}` must have shape ({units.width},) or (num_samples, {units.width}). "
-                f"Received: shape={array.shape}" + (f", for {number} samples" if number else "")
+                f"Received: shape={array.shape}"
             )
+    rows = {len(a) for a in (mask, values) if a.ndim == 2} | ({number} if number and number > 1 else set())
+    if len(rows) > 1 or 0 in rows:
+        raise ValueError(
+            "`clamp` and `values` must have a row for each sample, or one for all. "
+            f"Received: shapes {mask.shape} and {values.shape} for {number} samples"
+        )
     shape = (max(rows, default=1), units.width)
     mask, values = np.broadcast_to(mask, shape), np.broadcast_to(values, shape)
     if mask.all():
@@ -145,7 +153,10 @@ def checked_labels(y: Any, num_cases: int | None, num_classes: int) -> np.ndarra
         y = y[:, 0]
     if y.ndim != 1 or (num_cases is not None and len(y) != num_cases) or y.dtype.kind not in "iuf":
         wanted = "(cases,)" if num_cases is None else f"({num_cases},)"
-        raise ValueError(f"Labels must be integers of shape {wanted}. Received: shape={y.shape}, dtype={y.dtype}")
+        raise ValueError(
+            f"Labels must be integers of shape {wanted}. Received: shape={y.shape}, dtype={y.dtype}. Turn one-hot ones "
+            "into integers by y.argmax(1), names by np.unique(y, return_inverse=True)[1]."
+        )
     bad = y[~((y >= 0) & (y < num_classes) & (y == np.round(y)))]
     if len(bad):
         raise ValueError(f"Labels must be integers from 0 to {num_classes - 1}. Received: {bad[0]:g}")
@@ -158,6 +169,8 @@ def checked_weights(sample_weight: Any, num_cases: int) -> np.ndarray:
     Raises:
         ValueError: if their number differs, or one is negative or not finite, or all are zero.
     """
+    if np.asarray(sample_weight).dtype.kind not in "biuf":
+        raise TypeError(f"`sample_weight` must be numbers. Received: dtype={np.asarray(sample_weight).dtype}")
     weights = np.asarray(sample_weight, dtype="float32")
     if weights.shape != (num_cases,):
         raise ValueError(f"`sample_weight` must have shape ({num_cases},). Received: shape={weights.shape}")

@@ -244,9 +244,15 @@ class DBN(Stack):
             ValueError: as `RBM.sample` does, if visible units are held below directed layers, or if `y` is no class.
         """
         if y is not None:
-            if not self.num_classes or clamp is not None or values is not None:
-                raise ValueError("`y` holds label units: it needs num_classes, and stands instead of `clamp`.")
+            self._require_labels()
+            if clamp is not None or values is not None:
+                raise ValueError("`y` holds label units, `clamp` any: give one of them. Received: both")
             labels = checks.checked_labels(np.atleast_1d(y), None, self.num_classes)
+            if not len(labels) or (len(labels) > 1 and num_samples not in (1, len(labels))):
+                raise ValueError(
+                    "`y` must be one class, or one for each of num_samples. "
+                    f"Received: {len(labels)} classes, num_samples={num_samples}"
+                )
             unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
             clamp, values = "observed", one_hot(tf.constant(unknown), labels, self.num_classes)
             values = values[0] if np.ndim(y) == 0 else values
@@ -374,12 +380,15 @@ class DBN(Stack):
         Raises:
             ValueError: if there are no label units.
         """
-        if not self.num_classes:
-            raise ValueError("A machine without label units knows no classes. Received: num_classes=None")
+        self._require_labels()
         return self._top_class_log_probs(self._means_below_top(v))
 
     def _top_class_log_probs(self, x: tf.Tensor) -> tf.Tensor:
         return class_log_probs(self.top, x, self.num_classes)
+
+    def _require_labels(self) -> None:
+        if not self.num_classes:
+            raise ValueError("A machine without label units knows no classes. Received: num_classes=None")
 
     def classify(self, x: Any) -> np.ndarray:
         """The most probable class of each case: the lowest free energy; int64, `(cases,)`.
@@ -388,17 +397,24 @@ class DBN(Stack):
             x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches; any number of cases.
 
         Raises:
-            ValueError: if there are no label units, or the data do not fit the machine.
+            ValueError: if there are no label units, the machine is not built, or the data do not fit it.
         """
+        self._require_labels()
+        if not self.built:
+            raise ValueError("A machine must be built before it classifies. Fit it first.")
         ask = self.as_function(type(self).class_log_probs, jit_compile=True)
-        return np.concatenate([np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)])
+        found = [np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)]
+        if not found:
+            raise ValueError("Data must have at least one row. Received: none")
+        return np.concatenate(found)
 
     # --- leaving
 
     def classifier(self, num_classes: int, dropout: float = 0.0) -> keras.Sequential:
         """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
 
-        Nothing of this package is in it, so it deploys where only Keras is installed.
+        Nothing of this package is in it, so it deploys where only Keras is installed. Label units are left out: the
+        last layer starts from random weights.
 
         Args:
             num_classes: number of classes, at least 2.

@@ -53,12 +53,12 @@ class Hopfield(RBM):
                 )
         dtype = kwargs.get("dtype")
         hidden = unit_kinds.Gaussian(1.0, trainable=False, name="hidden", **({"dtype": dtype} if dtype else {}))
-        super().__init__(units, visible=visible, hidden=hidden, **kwargs)
-        if not self.visible.is_binary:
+        if not unit_kinds.get(visible).is_binary:
             raise ValueError(
                 "A Hopfield network needs visible units with two states. "
-                f"Received: {type(self.visible).__name__} units. Use visible='spin' or visible='bernoulli'."
+                f"Received: visible={visible!r}. Use visible='spin' or visible='bernoulli'."
             )
+        super().__init__(units, visible=visible, hidden=hidden, **kwargs)
 
     def store(self, patterns: Any, beta: float = 1.0) -> None:
         """Stores patterns by Hebb's rule: `J = beta / n * sum of s s^T` for spins `s`, the two states as -1 and 1.

@@ -173,6 +173,8 @@ class Learner(keras.Model):
             raise ValueError("`class_weight` needs labels, which are not looked at here. Use `sample_weight`.")
         if batch_size is not None:
             positive_integer(batch_size, "batch_size")
+        if isinstance(validation_split, str) or not 0 <= (validation_split or 0.0) < 1:
+            raise ValueError(f"`validation_split` must be in [0, 1). Received: validation_split={validation_split!r}")
         x, y, sample_weight = self._checked(x, y, sample_weight)
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)

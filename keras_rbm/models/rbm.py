@@ -12,7 +12,7 @@ from keras_rbm import samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models.data import shape_error
+from keras_rbm.models import data as checks
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine, as_count, gibbs_average
 from keras_rbm.random import Draws, RandomStream
@@ -105,7 +105,9 @@ class RBM(Machine):
                 "stay small. Received: unbounded states on both sides. Use hidden='bernoulli', or bound the weights by "
                 "a kernel_constraint."
             )
-        self.missing_steps = positive_integer(missing_steps, "missing_steps") if missing_steps else 0
+        if missing_steps != 0 or isinstance(missing_steps, bool):
+            positive_integer(missing_steps, "missing_steps")  # 0 is for none
+        self.missing_steps = missing_steps
         if not 0 < offset_rate <= 1:
             raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
@@ -131,7 +133,7 @@ class RBM(Machine):
         return self._visible
 
     def build(self, input_shape: Any) -> None:
-        if error := shape_error(input_shape, self.visible.width if self.built else None):
+        if error := checks.shape_error(input_shape, self.visible.width if self.built else None):
             raise error
         if self.built:
             return
@@ -293,6 +295,7 @@ class RBM(Machine):
         Raises:
             ValueError: if an argument is out of range, nothing is missing, or the RBM is not built.
         """
+        x = checks.as_rows(x, self.visible.width if self.built else None)
         if not np.isnan(x).any():
             raise ValueError("`x` must have missing values, NaN, to be filled in. Received: none")
         burn_in = as_count(burn_in, "burn_in")

@@ -18,6 +18,11 @@ from keras_rbm.units.unit import Unit
 __all__ = ["Bernoulli", "Binomial", "Continuous", "Gaussian", "Mixed", "ReLU", "Softmax", "Spin", "Unit", "get"]
 
 _KNOWN: dict[str, type[Unit]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": ReLU, "spin": Spin}
+_WITH_ARGUMENTS = {
+    "binomial": "Binomial(n=16)",
+    "mixed": "Mixed([('bernoulli', 2), ('gaussian', 3)])",
+    "softmax": "Softmax(num_states=4)",
+}
 
 
 def get(identifier: Any, **kwargs: Any) -> Unit:
@@ -26,4 +31,7 @@ def get(identifier: Any, **kwargs: Any) -> Unit:
     Raises:
         ValueError: for anything else; the known names are listed.
     """
+    if isinstance(identifier, str) and identifier.lower() in _WITH_ARGUMENTS:
+        example = _WITH_ARGUMENTS[identifier.lower()]
+        raise ValueError(f"Such units need arguments: give an object, units.{example}. Received: {identifier!r}")
     return arguments.get(identifier, _KNOWN, Unit, "Units", **kwargs)

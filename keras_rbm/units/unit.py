@@ -11,6 +11,12 @@ import tensorflow as tf
 
 from keras_rbm.random import Draws
 
+#: What to do when data have NaN where it is not allowed.
+_OF_MISSING = (
+    "Fill in or remove missing values, or give RBM(missing_steps=10), which draws them (of a softmax group all are "
+    "missing or none)."
+)
+
 
 def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
     """`value` as a tensor; a Python float keeps all its digits, which `tf.cast` would round to float32."""
@@ -197,7 +203,8 @@ class Unit(keras.layers.Layer):
 
     def domain_error(self, x: np.ndarray) -> ValueError:
         """What is wrong with rows `x` `(rows, units)` that are not in the domain."""
-        return ValueError(f"{self.domain}. Received: {self.received(x)}. {self.advice}")
+        advice = _OF_MISSING if np.isnan(x).any() else self.advice
+        return ValueError(f"{self.domain}. Received: {self.received(x)}. {advice}")
 
     def received(self, x: np.ndarray) -> str:
         """Rows that are not in the domain, in words."""
