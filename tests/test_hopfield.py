@@ -235,7 +235,7 @@ def test_it_comes_back(tmp_path):
     ("arguments", "message"),
     [
         ({"visible": "gaussian", "kernel_constraint": "max_norm"}, "two states. Received: Gaussian units"),
-        ({"visible": "gaussian"}, "Received: unbounded states on both sides"),
+        ({"visible": "gaussian"}, "two states. Received: Gaussian units"),
         ({"visible": units.Softmax(2)}, "two states. Received: Softmax units"),
         ({"visible": units.Binomial(2)}, "two states. Received: Binomial units"),
         ({"hidden": "bernoulli"}, "fixed Gaussian hidden units and tied weights. Received: hidden"),

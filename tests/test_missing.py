@@ -291,7 +291,7 @@ def test_a_bad_value_beside_gaps_in_a_later_batch(value, message):
     ("arguments", "message"),
     [
         ({"x": X}, "must have missing values, NaN, to be filled in. Received: none"),
-        ({"x": with_gap()[:, :4]}, r"must have shape \(5,\).*shape=\(32, 4\)"),
+        ({"x": with_gap()[:, :4]}, r"must have shape \(batch, 5\).*shape=\(32, 4\)"),
         ({"x": 7 * with_gap()}, "max=7"),
         ({"x": with_gap(), "num_steps": 0}, "`num_steps` must be a positive integer. Received: num_steps=0"),
         ({"x": with_gap(), "num_steps": 1.5}, "Received: num_steps=1.5"),

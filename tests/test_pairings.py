@@ -496,7 +496,7 @@ BAD = {
     "no probability": ("softmax", [2, -1, 0], r"Softmax units need values in \[0, 1\].* Received: min=-1, max=2\. "),
     "too many": ("binomial", [5], r"Binomial units need values in \[0, 4\]\. Received: min=., max=5\. Round and clip"),
     "less than none": ("binomial", [-1], r"Binomial units need values in \[0, 4\]\. Received: min=-1"),
-    "unknown": ("gaussian", [np.nan], r"Gaussian units need finite values\. Received: .*NaN\. Remove or fill in"),
+    "unknown": ("gaussian", [np.nan], r"Gaussian units need finite values\. Received: .*NaN\. Fill in or remove"),
     "below 0": ("relu", [-0.25], r"ReLU units need finite values of at least 0\. Received: min=-0.25.*Shift or clip"),
     "infinite": ("relu", [np.inf], r"ReLU units need finite values of at least 0\. Received: .*max=inf"),
     "first part": ("mixed", [2], r"Columns 0 to 0: Bernoulli units need values in \[0, 1\]\. Received: min=2, max=2"),

@@ -53,10 +53,11 @@ class Hopfield(RBM):
                 )
         dtype = kwargs.get("dtype")
         hidden = unit_kinds.Gaussian(1.0, trainable=False, name="hidden", **({"dtype": dtype} if dtype else {}))
-        if not unit_kinds.get(visible).is_binary:
+        kind = unit_kinds.get(visible)
+        if not kind.is_binary:
             raise ValueError(
                 "A Hopfield network needs visible units with two states. "
-                f"Received: visible={visible!r}. Use visible='spin' or visible='bernoulli'."
+                f"Received: {type(kind).__name__} units. Use visible='spin' or visible='bernoulli'."
             )
         super().__init__(units, visible=visible, hidden=hidden, **kwargs)
 

@@ -42,7 +42,7 @@ def class_log_probs(rbm: RBM, x: tf.Tensor, num_classes: int) -> tf.Tensor:
     number = rbm.visible.width - num_classes
     w, b = tf.convert_to_tensor(rbm.w_rec), tf.cast(rbm.visible.bias, x.dtype)
     field = rbm.hidden.field(rbm.product(x, w[:number]))
-    # One sum over (cases * classes, hidden): XLA fuses it, and takes minutes to compile a sum for each class.
+    # One sum over (cases * classes, hidden), which XLA fuses: these fields are never held at once.
     fields = tf.reshape(field[:, None] + tf.cast(w[number:], x.dtype), (-1, rbm.units))
     scores = tf.reshape(rbm.hidden.log_partition(fields), (-1, num_classes))
     return tf.nn.log_softmax(b[number:] + scores)

@@ -323,7 +323,7 @@ class Learner(keras.Model):
         code = tf.zeros((), v.dtype)
         for number, test in enumerate(reversed(tests), 1):
             code = tf.where(tf.reduce_all(test), code, tf.cast(number, v.dtype))
-        # The first row at fault, or the last one. (XLA took half a minute to compile this with tf.argmin.)
+        # The first row at fault, or the last one.
         places = tf.range(tf.shape(v)[0])
         first = tf.reduce_min(tf.where(good_rows & good_labels, tf.shape(v)[0] - 1, places))
         fault = tf.concat([code[None], tf.gather(v, first)], 0)

@@ -42,7 +42,7 @@ class Gaussian(Continuous):
     """
 
     domain = "Gaussian units need finite values"
-    advice = "Remove or fill in the missing values."
+    advice = "Remove infinite values, or fill them in as missing values."
     activation = "linear"
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:

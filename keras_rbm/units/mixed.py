@@ -60,7 +60,9 @@ class Mixed(Unit):
         rest = width - taken
         if (None not in self.widths and rest) or rest < self.widths.count(None):
             left = "" if None not in self.widths else ", which leaves none for the part without a number"
-            raise ValueError(f"The parts have {taken} columns, widths={self.widths}. Received: {width} columns{left}.")
+            raise ValueError(
+                f"The parts have {taken} columns in all, widths={self.widths}. Received: {width} columns{left}."
+            )
         self.sizes = [rest if n is None else n for n in self.widths]
         for part, size in zip(self.parts, self.sizes, strict=True):
             part.prepare(size)
