@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras.optimizers.schedules import PolynomialDecay
 from sklearn.datasets import load_diabetes
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - its import enables the next one
 from sklearn.impute import IterativeImputer
 
 import keras_rbm

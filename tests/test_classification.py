@@ -364,3 +364,13 @@ def test_a_case_of_another_width_has_no_class():
             use(X[:, :3])
     with pytest.raises(ValueError, match="max=255"):
         machine.classify(255 * X)
+
+
+def test_options_of_the_visible_bias_survive_a_round_trip():
+    """They belong to the group with labels, and the config gives them back to the units."""
+    visible = units.Bernoulli(bias_initializer="ones", bias_regularizer=keras.regularizers.L2(0.1))
+    rbm = ClassificationRBM(2, 3, visible=visible, seed=0)
+    again = ClassificationRBM.from_config(rbm.get_config())
+    assert isinstance(again.top.visible.bias_regularizer, keras.regularizers.L2)
+    again.build((None, 4))
+    np.testing.assert_array_equal(again.top.visible.bias, np.ones(7))

@@ -12,7 +12,15 @@ import tensorflow as tf
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
-from keras_rbm.models.labels import OBJECTIVES, class_lesson, class_log_probs, grades, one_hot, with_labels
+from keras_rbm.models.labels import (
+    BIAS_OPTIONS,
+    OBJECTIVES,
+    class_lesson,
+    class_log_probs,
+    grades,
+    one_hot,
+    with_labels,
+)
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.rbm import RBM
 from keras_rbm.models.stack import Stack
@@ -454,11 +462,13 @@ class DBN(Stack):
         serialize = keras.saving.serialize_keras_object
         kept = [f"kernel_{part}" for part in ("initializer", "regularizer", "constraint")]
         kept += ["centered", "offset_rate", "activity_regularizer"]
-        top = self.top.get_config()
+        top, visible = self.top.get_config(), serialize(self.visible)
+        if self.num_classes and not self.lower:  # the group with labels has taken the options of the units' bias
+            visible["config"] |= {name: top["visible"]["config"][name] for name in BIAS_OPTIONS}
         return {
             **super().get_config(),
             "units": self.units,
-            "visible": serialize(self.visible),
+            "visible": visible,
             "hidden": self._hidden,
             "sampler": serialize(self.top.sampler),
             "num_classes": self.num_classes or None,

@@ -13,13 +13,14 @@ from keras_rbm.models.rbm import RBM
 
 #: What a machine with label units can follow.
 OBJECTIVES = ("joint", "discriminative", "hybrid")
+#: What a group of units side by side has in common.
+BIAS_OPTIONS = ("bias_initializer", "bias_regularizer", "bias_constraint")
 
 
 def with_labels(units: Any, num_classes: int, **kwargs: Any) -> unit_kinds.Mixed:
     """Units of a kind, as many as there will be, and a group of label units to their right, with one bias for all."""
     config = unit_kinds.get(units, **kwargs).get_config()
-    names = "bias_initializer", "bias_regularizer", "bias_constraint"
-    options = {name: config.pop(name) for name in names if name in config}
+    options = {name: config.pop(name) for name in BIAS_OPTIONS if name in config}
     part = type(unit_kinds.get(units, **kwargs)).from_config(config)
     return unit_kinds.Mixed([(part, None), (unit_kinds.Softmax(num_classes), num_classes)], **options, **kwargs)
 

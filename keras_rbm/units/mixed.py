@@ -49,6 +49,7 @@ class Mixed(Unit):
                 f"Received: parts={parts!r}"
             )
         self.parts = [get(kind, dtype=self.dtype_policy) for kind, _ in parts]
+        self.bounded = all(part.bounded for part in self.parts)
         self.widths = [None if n is None else arguments.positive_integer(n, "columns") for _, n in parts]
         if any(part.has_bias_options for part in self.parts):
             raise ValueError("Units side by side have one bias. Give bias_* options to Mixed, not to its parts.")
@@ -78,10 +79,6 @@ class Mixed(Unit):
     def _each(self, ask: Callable[..., Any], *arrays: Any) -> list[Any]:
         """What each part answers about its columns."""
         return [ask(part, *own) for part, *own in zip(self.parts, *map(self.columns, arrays), strict=True)]
-
-    @property
-    def bounded(self) -> bool:  # type: ignore[override]
-        return all(part.bounded for part in self.parts)
 
     def tails(self) -> tuple[np.ndarray, np.ndarray]:
         precisions, positive = zip(*(part.tails() for part in self.parts), strict=True)
