@@ -22,10 +22,11 @@ if _keras.config.backend() != "tensorflow":
 
 from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
 from keras_rbm.datasets import load
-from keras_rbm.models import DBN, RBM, ClassificationRBM, Hopfield
+from keras_rbm.models import DBM, DBN, RBM, ClassificationRBM, Hopfield
 from keras_rbm.version import __version__
 
 __all__ = [
+    "DBM",
     "DBN",
     "RBM",
     "ClassificationRBM",

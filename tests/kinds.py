@@ -170,7 +170,8 @@ def moments(sites: list[Site], field: Any, gamma: Any) -> tuple[np.ndarray, np.n
 
 def index(states: np.ndarray, x: Any) -> np.ndarray:
     """The row of `states` that each row of `x` is."""
-    key = np.sqrt(2.0 + np.arange(states.shape[1]))  # no two rows of small integers have one product with it
+    primes = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+    key = np.sqrt(primes[: states.shape[1]])  # no two rows of integers have one product with it
     order = np.argsort(states @ key)
     found = order[np.minimum(np.searchsorted((states @ key)[order], np.asarray(x) @ key - 1e-6), len(states) - 1)]
     np.testing.assert_array_equal(states[found], x)

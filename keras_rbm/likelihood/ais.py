@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +19,13 @@ from keras_rbm.units.moments import moments
 
 #: Temperatures, or sweeps, between two returns to Python.
 _CHUNK = 250
+
+
+class Base(NamedTuple):
+    """The biases at `beta = 0`, where all units are independent: of the machine's visible side, and its hidden one."""
+
+    visible: tf.Tensor
+    hidden: tf.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +90,18 @@ def ais(
         belief networks", section 4.1.
     """
     schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
-    return forward(model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose)
+    return forward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
 
 
 def forward(
-    model: Any, base_bias: tf.Tensor, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any
+    model: Any, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any
 ) -> LogPartition:
-    """`ais`, of checked arguments and with the visible bias at `beta = 0`."""
-    rbm = model.undirected()
+    """`ais`, of checked arguments and with the biases at `beta = 0`."""
+    rbm = model.undirected().annealed
     zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
-    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base_bias), Draws(key_of(seed, 1)))
-    annealed = _anneal(rbm, start, schedule, base_bias, key_of(seed, 2), verbose, "AIS")
-    log_weights = _log_z_base(rbm, base_bias) + annealed
+    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base.visible), Draws(key_of(seed, 1)))
+    annealed = _anneal(rbm, start, schedule, base, key_of(seed, 2), verbose, "AIS")
+    log_weights = _log_z_base(rbm, base) + annealed
     return _summary(log_weights, 1, "lower bound")
 
 
@@ -133,12 +140,12 @@ def reverse_ais(
     """
     schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
     positive_integer(burn_in, "burn_in")
-    return backward(model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose, data, burn_in)
+    return backward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose, data, burn_in)
 
 
 def backward(
     model: Any,
-    base_bias: tf.Tensor,
+    base: Base,
     schedule: np.ndarray,
     num_chains: int,
     seed: int,
@@ -146,8 +153,8 @@ def backward(
     data: Any,
     burn_in: int,
 ) -> LogPartition:
-    """`reverse_ais`, of checked arguments and with the visible bias at `beta = 0`."""
-    rbm = model.undirected()
+    """`reverse_ais`, of checked arguments and with the biases at `beta = 0`."""
+    rbm = model.undirected().annealed
     exact = can_be_exact(rbm)
     if exact:
         start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
@@ -158,8 +165,8 @@ def backward(
         )
     else:
         start = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose)
-    annealed = _anneal(rbm, start, schedule[::-1], base_bias, key_of(seed, 3), verbose, "reverse AIS")
-    return _summary(_log_z_base(rbm, base_bias) - annealed, -1, "upper bound" if exact else "estimate")
+    annealed = _anneal(rbm, start, schedule[::-1], base, key_of(seed, 3), verbose, "reverse AIS")
+    return _summary(_log_z_base(rbm, base) - annealed, -1, "upper bound" if exact else "estimate")
 
 
 def checked_schedule(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: Any) -> np.ndarray:
@@ -172,32 +179,41 @@ def checked_schedule(model: Any, num_chains: int, num_temperatures: int, betas: 
     return checked_betas(betas, first=0)
 
 
-def _tops(model: Any, data: Any, seed: int) -> Any:
-    """Batches of data as states of the top's visible units."""
+def _states(model: Any, data: Any, seed: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Batches of data as states of both sides of the machine that is annealed, the second drawn given the first."""
     key = key_of(seed, 4)
     for i, batch in enumerate(model.checked_batches(data)):
         yield model.as_function(_ascended)(model.as_states(batch), key_at(key, i))
 
 
-def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    return model.ascend(v, Draws(key))[0]
+def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    draws, rbm = Draws(key), model.undirected()
+    x = model.ascend(v, draws)[0]
+    if rbm.annealed is rbm:
+        return x, tf.zeros((0, rbm.hidden.width), x.dtype)
+    return rbm.hidden.sample(rbm.hidden.field(rbm.hidden_input(x)), draws), x
 
 
-def base_bias_of(model: Any, data: Any, seed: int) -> tf.Tensor:
-    """The visible bias of the top at `beta = 0`: the data's, read once, or else the model's own."""
-    rbm = model.undirected()
+def base_of(model: Any, data: Any, seed: int) -> Base:
+    """The biases at `beta = 0`: of the visible side the data's, read once, or else the model's own; of the hidden side
+    none, except that of a side with the data on it, which is found in the same way."""
+    rbm = model.undirected().annealed
+    has_data = rbm is not model.undirected()
     if data is None:
-        return tf.cast(rbm.visible.bias, rbm.state_dtype)
-    mean, _, count = moments(_tops(model, data, seed))
-    return tf.cast(rbm.visible.bias_for(mean, count), rbm.state_dtype)
+        hidden = tf.convert_to_tensor(rbm.hidden.bias) * float(has_data)
+        return Base(tf.cast(rbm.visible.bias, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
+    mean, _, count = moments(tf.concat(x, -1) if has_data else x[0] for x in _states(model, data, seed))
+    visible, hidden = np.split(mean, [rbm.visible.width])
+    hidden = rbm.hidden.bias_for(hidden, count) if has_data else np.zeros(rbm.hidden.width)
+    return Base(*(tf.cast(x, rbm.state_dtype) for x in (rbm.visible.bias_for(visible, count), hidden)))
 
 
 def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:
-    """So many rows of the data as states of the top's visible units, repeated where there are fewer."""
+    """So many rows of the data as states of the visible side, repeated where there are fewer."""
     if hasattr(data, "__array__"):
         data = np.asarray(data)[np.random.default_rng(seed or 0).permutation(len(data))[:number]]
     found: list[tf.Tensor] = []
-    for batch in _tops(model, data, seed):
+    for batch, _ in _states(model, data, seed):
         found.append(batch)
         if sum(len(part) for part in found) >= number:
             break
@@ -205,9 +221,9 @@ def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:
     return tf.gather(rows, tf.range(number) % len(rows))
 
 
-def _log_z_base(rbm: Any, base_bias: tf.Tensor) -> float:
+def _log_z_base(rbm: Any, base: Base) -> float:
     """`log Z` at `beta = 0`: both sides independent."""
-    sides = (rbm.visible, base_bias), (rbm.hidden, tf.zeros_like(rbm.hidden.bias))
+    sides = (rbm.visible, base.visible), (rbm.hidden, base.hidden)
     return sum(float(units.log_partition(tf.cast(field, tf.float64)[None])[0]) for units, field in sides)
 
 
@@ -226,7 +242,7 @@ def _sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.T
 
 
 def _anneal(
-    rbm: Any, v: tf.Tensor, betas: np.ndarray, base_bias: tf.Tensor, key: tf.Tensor, verbose: Any, title: str
+    rbm: Any, v: tf.Tensor, betas: np.ndarray, base: Base, key: tf.Tensor, verbose: Any, title: str
 ) -> np.ndarray:
     """Leads chains along the inverse temperatures `betas`, from `v` at the first of them.
 
@@ -238,7 +254,7 @@ def _anneal(
     log_weights = tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
     for start, stop in _chunks(len(betas) - 1, verbose, title):
-        v, log_weights = step(v, log_weights, schedule, base_bias, start, stop, key)
+        v, log_weights = step(v, log_weights, schedule, base, start, stop, key)
     return log_weights.numpy()
 
 
@@ -247,12 +263,12 @@ def _anneal_steps(
     v: tf.Tensor,
     log_weights: tf.Tensor,
     betas: tf.Tensor,
-    base_bias: tf.Tensor,
+    base: Base,
     start: tf.Tensor,
     stop: tf.Tensor,
     key: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    slope = tf.cast(rbm.visible.bias, v.dtype) - base_bias
+    slope = tf.cast(rbm.visible.bias, v.dtype) - base.visible
 
     def pair(k: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.slice(betas, [k], [2]), v.dtype)
@@ -260,10 +276,11 @@ def _anneal_steps(
     def step(k: tf.Tensor, v: tf.Tensor, log_weights: tf.Tensor, pair_k: tf.Tensor) -> tuple[tf.Tensor, ...]:
         now, then = pair_k[0], pair_k[1]
         hidden_input = rbm.hidden_input(v)
-        gain = rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, then))
-        gain -= rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, now))
+        gain = rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, then, base.hidden))
+        gain -= rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, now, base.hidden))
         gain = tf.reduce_sum(gain, -1) + (then - now) * tf.reduce_sum(v * slope, -1)
-        v = sweep_from(rbm, hidden_input, then, base_bias, Draws(key_at(key, k)))
+        draws = Draws(key_at(key, k))
+        v = sweep_from(rbm, hidden_input, then, base.visible, draws, hidden_base=base.hidden)
         # XLA on a CPU is half as fast if temperatures are looked up where they are used: the loop carries them.
         return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
-from keras_rbm.likelihood.ais import LogPartition, backward, base_bias_of, checked_schedule, forward
+from keras_rbm.likelihood.ais import LogPartition, backward, base_of, checked_schedule, forward
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
 from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
@@ -92,13 +92,13 @@ def log_likelihood(
     positive_integer(num_samples, "num_samples")
     positive_integer(burn_in, "burn_in")
     rbm = model.undirected()
-    scores = _scores(model, x, num_samples if model is not rbm else 1, seed)
+    scores = _scores(model, x, num_samples if model.has_drawn_bound else 1, seed)
     found: float | tuple[LogPartition, LogPartition]
     if can_be_exact(rbm):
         found = low = high = exact_log_partition(rbm)
     else:
         data = x if data is None else data
-        common = (model, base_bias_of(model, data, seed), schedule, num_chains, seed, verbose)
+        common = (model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
         found = forward(*common), backward(*common, data, burn_in)
         low, high = (estimate.log_z for estimate in found)
         if abs(high - low) > TOLERANCE:
@@ -142,5 +142,4 @@ def _check_states(units: Unit, v: tf.Tensor) -> None:
 
 
 def _score(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    x, log_ratio = model.ascend(v, Draws(key))
-    return log_ratio - model.undirected().free_energy(x)
+    return model.log_score(v, Draws(key))

@@ -1,8 +1,9 @@
 """Things you fit."""
 
 from keras_rbm.models.classification_rbm import ClassificationRBM
+from keras_rbm.models.dbm import DBM
 from keras_rbm.models.dbn import DBN
 from keras_rbm.models.hopfield import Hopfield
 from keras_rbm.models.rbm import RBM
 
-__all__ = ["DBN", "RBM", "ClassificationRBM", "Hopfield"]
+__all__ = ["DBM", "DBN", "RBM", "ClassificationRBM", "Hopfield"]

@@ -12,16 +12,17 @@ import tensorflow as tf
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
+from keras_rbm.models.labelled import checked_num_classes
 from keras_rbm.models.labels import (
     BIAS_OPTIONS,
     OBJECTIVES,
     class_lesson,
     class_log_probs,
-    grades,
     one_hot,
     with_labels,
 )
 from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM
 from keras_rbm.models.stack import Stack
 from keras_rbm.random import Draws
@@ -97,8 +98,8 @@ class DBN(Stack):
                 f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}"
             )
         self.units = [positive_integer(n, "units") for n in units]
-        if num_classes is not None and positive_integer(num_classes, "num_classes") < 2:
-            raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+        if num_classes is not None:
+            checked_num_classes(num_classes)
         if objective not in OBJECTIVES or (objective != "joint" and not num_classes):
             raise ValueError(
                 f"`objective` must be one of {', '.join(OBJECTIVES)}, and all but the first need num_classes. "
@@ -149,6 +150,10 @@ class DBN(Stack):
         """The visible units of the top RBM, without label units."""
         visible = self.top.visible
         return visible.parts[0] if self.num_classes else visible
+
+    @property
+    def has_drawn_bound(self) -> bool:
+        return bool(self.lower)
 
     @property
     def lower(self) -> list[RBM]:
@@ -230,54 +235,14 @@ class DBN(Stack):
         states = self._down(state)
         return state, self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
 
-    def sample(
-        self,
-        num_samples: Any = 1,
-        num_steps: Any = 1000,
-        v: Any = None,
-        mean: bool = False,
-        anneal: Sequence[float] | None = None,
-        clamp: Any = None,
-        values: Any = None,
-        y: Any = None,
-    ) -> tf.Tensor:
-        """As `RBM.sample`, of the visible units without labels; classes can be held.
-
-        Args:
-            clamp, values: over visible and label units, `(visible + num_classes,)` or with rows. Only a DBN of one
-                layer can hold visible units: below more, the posterior has no simple sweep.
-            y: a class, or as many as samples are wanted: held, instead of `clamp`.
-
-        Raises:
-            ValueError: as `RBM.sample` does, if visible units are held below directed layers, or if `y` is no class.
-        """
-        if y is not None:
-            self._require_labels()
-            if clamp is not None or values is not None:
-                raise ValueError("`y` holds label units, `clamp` any: give one of them. Received: both")
-            labels = checks.checked_labels(np.atleast_1d(y), None, self.num_classes)
-            if not len(labels) or (len(labels) > 1 and num_samples not in (1, len(labels))):
-                raise ValueError(
-                    "`y` must be one class, or one for each of num_samples. "
-                    f"Received: {len(labels)} classes, num_samples={num_samples}"
-                )
-            unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
-            clamp, values = "observed", one_hot(tf.constant(unknown), labels, self.num_classes)
-            values = values[0] if np.ndim(y) == 0 else values
-        return super().sample(num_samples, num_steps, v, mean, anneal, clamp, values)
-
     @property
     def clampable(self) -> unit_kinds.Unit:
-        if not self.lower:
-            return self.top.visible
-        if not self.num_classes:
+        if self.lower and not self.num_classes:
             raise ValueError(
                 "The visible units of a DBN cannot be held: the posterior of its layers has no simple sweep. Clamp "
                 "them in an RBM, or hold the labels of a DBN with num_classes."
             )
-        units = with_labels(clone(self.visible), self.num_classes, dtype=self.dtype_policy)
-        units.prepare(self.visible.width + self.num_classes)
-        return units
+        return super().clampable
 
     def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
         if self.lower:
@@ -376,10 +341,6 @@ class DBN(Stack):
             gradients = [(variable, gradient + share * generative[id(variable)]) for variable, gradient in gradients]
         return joint._replace(values={**joint.values, **values}, gradients=gradients)
 
-    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        values = super().examination(v, weights, y)
-        return values if y is None else {**values, **grades(self.class_log_probs(v), y)}
-
     # --- classes
 
     def class_log_probs(self, v: Any) -> tf.Tensor:
@@ -394,31 +355,11 @@ class DBN(Stack):
     def _top_class_log_probs(self, x: tf.Tensor) -> tf.Tensor:
         return class_log_probs(self.top, x, self.num_classes)
 
-    def _require_labels(self) -> None:
-        if not self.num_classes:
-            raise ValueError("A machine without label units knows no classes. Received: num_classes=None")
-
-    def classify(self, x: Any) -> np.ndarray:
-        """The most probable class of each case: the lowest free energy; int64, `(cases,)`.
-
-        Args:
-            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches; any number of cases.
-
-        Raises:
-            ValueError: if there are no label units, the machine is not built, or the data do not fit it.
-        """
-        self._require_labels()
-        if not self.built:
-            raise ValueError("A machine must be built before it classifies. Fit it first.")
-        ask = self.as_function(type(self).class_log_probs, jit_compile=True)
-        found = [np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)]
-        if not found:
-            raise ValueError("Data must have at least one row. Received: none")
-        return np.concatenate(found)
-
     # --- leaving
 
-    def classifier(self, num_classes: int, dropout: float = 0.0) -> keras.Sequential:
+    def classifier(
+        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Any = None
+    ) -> keras.Model:
         """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
 
         Nothing of this package is in it, so it deploys where only Keras is installed. Label units are left out: the
@@ -426,29 +367,24 @@ class DBN(Stack):
 
         Args:
             num_classes: number of classes, at least 2.
-            dropout: fraction of each hidden layer's units that is dropped in training. Keras scales what is kept, so
-                the pretrained weights are taken as they are.
+            dropout, input_dropout: fraction of each hidden layer's units, and of the inputs, that is dropped in
+                training. Keras scales what is kept, so the pretrained weights are taken as they are.
+            kernel_constraint: of all layers, as in `keras.layers.Dense`: `keras.constraints.MaxNorm(4)` goes well with
+                dropout.
 
         Raises:
             ValueError: if the DBN is not built, or an argument is out of range.
         """
-        if positive_integer(num_classes, "num_classes") < 2:
-            raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        if not self.built:
-            raise ValueError("A DBN must be built before a classifier starts from it. Pretrain it, or call it on data.")
-        net = keras.Sequential([keras.Input((self.visible.width,))], name="classifier")
-        for i, rbm in enumerate(self.rbms):
+
+        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
+            rbm = self.rbms[i]
             w, c = np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
             if rbm is self.top and self.num_classes:  # no class is known: all are taken as equally probable
                 w, c = w[: -self.num_classes], c + w[-self.num_classes :].mean(0)
-            net.add(rbm.hidden.as_layer(w, c, f"hidden_{i + 1}"))
-            if dropout:
-                net.add(keras.layers.Dropout(dropout, seed=self.seed))
-        initializer = keras.initializers.GlorotUniform(seed=self.seed)
-        net.add(keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes"))
-        return net
+            return w, c
+
+        hidden = [rbm.hidden for rbm in self.rbms]
+        return plain_network(self, hidden, layer, num_classes, [], dropout, input_dropout, kernel_constraint)
 
     def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         if self.lower or not self.num_classes:

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from keras_rbm import units as unit_kinds
 from keras_rbm.models.learner import weighted_mean
-from keras_rbm.models.rbm import RBM
 
 #: What a machine with label units can follow.
 OBJECTIVES = ("joint", "discriminative", "hybrid")
@@ -30,7 +29,7 @@ def one_hot(x: tf.Tensor, y: tf.Tensor, num_classes: int) -> tf.Tensor:
     return tf.concat([x, tf.one_hot(y, num_classes, dtype=x.dtype)], -1)
 
 
-def class_log_probs(rbm: RBM, x: tf.Tensor, num_classes: int) -> tf.Tensor:
+def class_log_probs(rbm: Any, x: tf.Tensor, num_classes: int) -> tf.Tensor:
     """`log p(y | x)` of each class, `(batch, num_classes)`, exactly: the softmax of `-F(x, y)`.
 
     Args:
@@ -57,7 +56,7 @@ def grades(log_p: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def class_lesson(
-    rbm: RBM, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, num_classes: int
+    rbm: Any, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, num_classes: int
 ) -> tuple[dict[str, tf.Tensor], list[tuple[keras.Variable, tf.Tensor]]]:
     """The `grades` of `x`, and the exact gradient of the mean of minus `log p(y | x)` in all that the RBM trains.
 

@@ -29,7 +29,22 @@ def as_count(value: Any, name: str) -> tf.Tensor:
     return value
 
 
-class Machine(Learner):
+class Compiling:
+    """What keeps compiled functions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._compiled = SimpleNamespace(functions={})  # a bare dict would be tracked, and saved
+
+    def as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """A function whose first argument is this, as a `tf.function`: made once, with `options`."""
+        made = self._compiled.functions
+        if function not in made:
+            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
+        return made[function]
+
+
+class Machine(Compiling, Learner):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
     A subclass also answers `undirected`, `ascend`, `encode`, `reconstruction_field`, `start` and `walk`.
@@ -38,14 +53,6 @@ class Machine(Learner):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = checked_seed(seed)
-        self._compiled = SimpleNamespace(functions={})  # a bare dict would be tracked, and saved
-
-    def as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """A function whose first argument is a machine, as a `tf.function` of this one: made once, with `options`."""
-        made = self._compiled.functions
-        if function not in made:
-            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
-        return made[function]
 
     @property
     def has_free_energy(self) -> bool:
@@ -64,6 +71,17 @@ class Machine(Learner):
             `x`, `(batch, undirected().visible)`, and `log p(v, states below x | x) - log q(states above v | v)`, nats,
             `(batch,)`: add `log p(x)` of that RBM, and the mean over draws is a lower bound of `log p(v)`.
         """
+
+    def log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """`log p(v)` before the partition function is taken off, or a lower bound (drawn, if `has_drawn_bound`); nats,
+        `(batch,)`."""
+        x, log_ratio = self.ascend(v, draws)
+        return log_ratio - self.undirected().free_energy(x)
+
+    @property
+    def has_drawn_bound(self) -> bool:
+        """Whether `log_score` differs from draw to draw."""
+        return False
 
     @abstractmethod
     def encode(self, v: Any) -> tf.Tensor:

@@ -13,10 +13,26 @@ from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models import data as checks
+from keras_rbm.models.centering import balanced, centred, moved
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine, as_count, gibbs_average
 from keras_rbm.random import Draws, RandomStream
 from keras_rbm.units.unit import as_dtype
+
+
+def check_bounded(visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_constraint: Any) -> None:
+    """Refuses two sides that have no partition function unless the weights between them stay small.
+
+    Raises:
+        ValueError: if the states of both are unbounded and no constraint bounds the weights.
+    """
+    if not visible.bounded and not hidden.bounded and kernel_constraint is None:
+        visible_kind, hidden_kind = (type(side).__name__ for side in (visible, hidden))
+        raise ValueError(
+            f"{visible_kind} visible and {hidden_kind} hidden units have no partition function unless the weights "
+            "stay small. Received: unbounded states on both sides. Use hidden='bernoulli', or bound the weights by "
+            "a kernel_constraint."
+        )
 
 
 @tf.custom_gradient
@@ -98,13 +114,7 @@ class RBM(Machine):
         self.stream = RandomStream(seed, name="stream")
         self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
-        if not self.visible.bounded and not self.hidden.bounded and kernel_constraint is None:
-            visible_kind, hidden_kind = (type(side).__name__ for side in (self.visible, self.hidden))
-            raise ValueError(
-                f"{visible_kind} visible and {hidden_kind} hidden units have no partition function unless the weights "
-                "stay small. Received: unbounded states on both sides. Use hidden='bernoulli', or bound the weights by "
-                "a kernel_constraint."
-            )
+        check_bounded(self.visible, self.hidden, kernel_constraint)
         if missing_steps != 0 or isinstance(missing_steps, bool):
             positive_integer(missing_steps, "missing_steps")  # 0 is for none
         self.missing_steps = missing_steps
@@ -170,6 +180,11 @@ class RBM(Machine):
 
     def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         return v, tf.zeros(tf.shape(v)[:1], v.dtype)
+
+    @property
+    def annealed(self) -> RBM:
+        """The machine that annealing moves."""
+        return self
 
     @property
     def w_gen(self) -> tf.Tensor:
@@ -278,11 +293,7 @@ class RBM(Machine):
         schedule: tf.Tensor | None = None,
         held: samplers.Held | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        h = self.sample_h_from_v(samplers.gibbs(self, state, num_steps - 1, schedule=schedule, held=held))
-        field = self.visible_field(h)
-        found = self.visible.sample(field, self.stream), self.visible.mean(field) if mean else None
-        v, mean_v = (x if x is None or held is None else held.put(x) for x in found)
-        return v, mean_v if mean else v
+        return samplers.walk(self, state, num_steps, mean, schedule, held)
 
     def impute(self, x: Any, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
         """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.
@@ -327,13 +338,8 @@ class RBM(Machine):
     def contrast(self, v: tf.Tensor, weights: tf.Tensor, samples: samplers.Samples) -> Lesson:
         """Free energy of data against that of samples, and its gradient, centred if this RBM is.
 
-        With W, b, c the plain gradients of `mean F(v) - mean F(samples)` and mu, lambda moving averages of the means of
-        the data and of their hidden units (see `offset_rate`), the centred ones are
-
-            dW' = dW - mu dc^T - db lambda^T,   db' = db - dW' lambda,   dc' = dc - dW'^T mu
-
-        An offset is balanced by the bias on the other side: mu is 0 if the hidden bias is not trained, lambda if the
-        visible one is not.
+        Offsets are moving averages of the means of the data and of their hidden units (see `offset_rate`). Each is
+        balanced by the bias on the other side, and is 0 if that is not trained.
 
         Args:
             v: data, `(batch, visible)`, with case weights `(batch,)`.
@@ -356,14 +362,8 @@ class RBM(Machine):
         dw, db, dc, *others = tape.gradient(loss, variables)
         offsets = self._moved_offsets(v, weights) if self.centered else []
         if offsets:
-            trained = {id(variable) for variable in self.trainable_variables}
-            mu, lam = (
-                tf.cast(x, dw.dtype) * float(id(bias) in trained)
-                for (_, x), bias in zip(offsets[:2], (c, b), strict=True)
-            )
-            dw = dw - mu[:, None] * dc - db[:, None] * lam
-            db = db - tf.linalg.matvec(dw, lam)
-            dc = dc - tf.linalg.matvec(dw, mu, transpose_a=True)
+            now = [tf.cast(x, dw.dtype) for _, x in offsets[:2]]
+            (dw,), (db, dc) = centred([dw], [db, dc], balanced(now, [b, c], self.trainable_variables))
         gradients = [dw, db, dc]
 
         def keep() -> None:
@@ -379,13 +379,8 @@ class RBM(Machine):
 
     def _moved_offsets(self, v: tf.Tensor, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
         """The means of data and hidden units with this batch in them, and how many batches that makes."""
-        some = tf.cast(tf.reduce_any(weights > 0), v.dtype)
-        rate = some * tf.maximum(as_dtype(self.offset_rate, v.dtype), 1 / (1 + self.offset_age))
-        means = weighted_mean(v, weights), weighted_mean(self.mean_h_from_v(v), weights)
-        olds = tf.convert_to_tensor(self.visible_offset), tf.convert_to_tensor(self.hidden_offset)
-        new = [old + rate * (mean - old) for old, mean in zip(olds, means, strict=True)]
-        variables = (self.visible_offset, self.hidden_offset, self.offset_age)
-        return list(zip(variables, [*new, self.offset_age + some], strict=True))
+        offsets, means = [self.visible_offset, self.hidden_offset], [v, self.mean_h_from_v(v)]
+        return moved(offsets, self.offset_age, means, weights, self.offset_rate)
 
     def _activity_gradient(self, v: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor] | None:
         """Gradient of the activity regularizer's penalty in W, b and c."""
@@ -399,7 +394,7 @@ class RBM(Machine):
     def as_tied(self, sampler: Any) -> RBM:
         """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""
         config = {**self.get_config(), "tied": True, "sampler": sampler}
-        tied = RBM.from_config({**config, "visible": self.visible, "hidden": self.hidden})
+        tied = type(self).from_config({**config, "visible": self.visible, "hidden": self.hidden})
         tied.build((None, self.visible.width))
         tied.w_rec.assign(self.w_rec)
         tied.stream.key.assign(self.stream.key)

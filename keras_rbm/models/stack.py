@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras_rbm import samplers
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
+from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.labels import one_hot
-from keras_rbm.models.machine import Machine
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 
@@ -22,7 +22,7 @@ from keras_rbm.random import Draws
 _ADAPT_BATCHES = 100
 
 
-class Stack(Machine):
+class Stack(Labelled):
     """RBMs one above the other, `rbms`, which are trained one after the other."""
 
     rbms: list[RBM]

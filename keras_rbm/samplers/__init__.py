@@ -8,7 +8,7 @@ from keras_rbm import arguments
 from keras_rbm.samplers.cd import CD
 from keras_rbm.samplers.diagnostics import Mixing, mixing
 from keras_rbm.samplers.fast_pcd import FastPCD
-from keras_rbm.samplers.gibbs import Held, gibbs, sweep
+from keras_rbm.samplers.gibbs import Held, gibbs, sweep, walk
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Sampler, Samples
 from keras_rbm.samplers.tempering import ParallelTempering
@@ -30,6 +30,7 @@ __all__ = [
     "gibbs",
     "mixing",
     "sweep",
+    "walk",
 ]
 
 _KNOWN: dict[str, type[Sampler]] = {"cd": CD, "pcd": PCD, "fast_pcd": FastPCD, "parallel_tempering": ParallelTempering}

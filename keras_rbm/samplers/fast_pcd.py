@@ -84,8 +84,8 @@ class FastPCD(PCD):
             ]
         super().prepare(machine)
 
-    def reset(self, machine: Any) -> None:
-        super().reset(machine)
+    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
+        super().reset(machine, states)
         for variable in self.fast:
             variable.assign(tf.zeros_like(variable))
 

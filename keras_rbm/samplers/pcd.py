@@ -67,8 +67,10 @@ class PCD(Sampler):
         zeros = tf.zeros((self.num_rows, machine.visible.width), machine.state_dtype)
         return machine.visible.sample(machine.visible.field(zeros), draws)
 
-    def reset(self, machine: Any) -> None:
-        self.chains.assign(self._start(machine, machine.stream))
+    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
+        if states is None:
+            states = self._start(machine, machine.stream)
+        self.chains.assign(tf.gather(states, tf.range(self.num_rows) % tf.shape(states)[0]))
 
     def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
         return self.advance(machine, tf.identity(self.chains.value))

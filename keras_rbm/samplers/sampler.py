@@ -50,8 +50,8 @@ class Sampler(keras.layers.Layer):
         """Creates the state, when the machine that it samples is built."""
         self.built = True
 
-    def reset(self, machine: Any) -> None:
-        """Starts the state anew, from the machine's visible bias."""
+    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
+        """Starts the state anew, from the machine's visible bias, or in given states `(any number, visible)`."""
 
     def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
         """Samples of the model.

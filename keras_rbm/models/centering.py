@@ -1,0 +1,66 @@
+"""Centred gradients, of layers of units one above the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_rbm.models.learner import weighted_mean
+from keras_rbm.units.unit import as_dtype
+
+
+def centred(
+    kernels: list[tf.Tensor], biases: list[tf.Tensor], offsets: list[tf.Tensor]
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """The centred gradients that follow from the plain ones.
+
+    With W[l] between layers l and l + 1, b[l] the biases and mu[l] the offsets of layer l,
+
+        dW'[l] = dW[l] - mu[l] db[l+1]^T - db[l] mu[l+1]^T
+        db'[l] = db[l] - dW'[l] mu[l+1] - dW'[l-1]^T mu[l-1]
+
+    Args:
+        kernels: one less than there are layers.
+        biases, offsets: one a layer.
+
+    Reference:
+        Montavon & Muller, 2012, "Deep Boltzmann machines and the centering trick", section 3; Melchior, Fischer &
+        Wiskott, 2016, "How to center deep Boltzmann machines", algorithm 1.
+    """
+    kernels = [
+        dw - mu[:, None] * above - below[:, None] * lam
+        for dw, below, above, mu, lam in zip(kernels, biases, biases[1:], offsets, offsets[1:], strict=False)
+    ]
+    biases = list(biases)
+    for i, dw in enumerate(kernels):
+        biases[i] = biases[i] - tf.linalg.matvec(dw, offsets[i + 1])
+        biases[i + 1] = biases[i + 1] - tf.linalg.matvec(dw, offsets[i], transpose_a=True)
+    return kernels, biases
+
+
+def balanced(offsets: list[tf.Tensor], biases: list[keras.Variable], trained: list[keras.Variable]) -> list[tf.Tensor]:
+    """Offsets, 0 where a bias next to the layer is frozen: it could not balance them."""
+    free = [float(any(bias is variable for variable in trained)) for bias in biases]
+    beside = [min(free[max(i - 1, 0) : i] + free[i + 1 : i + 2]) for i in range(len(free))]
+    return [offset * share for offset, share in zip(offsets, beside, strict=True)]
+
+
+def moved(
+    offsets: list[keras.Variable], age: keras.Variable, means: list[tf.Tensor], weights: tf.Tensor, rate: float
+) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """New values of `offsets` and of their `age`, in batches, when a batch with states' `means` `(batch, units)` is in
+    them.
+
+    Args:
+        weights: what each case counts, `(batch,)`; a batch where all are 0 changes nothing.
+        rate: how far they go towards the batch, once as many batches are in their average.
+    """
+    some = tf.cast(tf.reduce_any(weights > 0), weights.dtype)
+    share = some * tf.maximum(as_dtype(rate, weights.dtype), 1 / (1 + age))
+    new: list[Any] = []
+    for offset, x in zip(offsets, means, strict=True):
+        old = tf.convert_to_tensor(offset)
+        new.append(old + share * (weighted_mean(x, weights) - old))
+    return list(zip([*offsets, age], [*new, age + some], strict=True))

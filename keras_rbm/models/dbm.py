@@ -1,0 +1,642 @@
+"""The deep Boltzmann machine."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm import samplers
+from keras_rbm import units as unit_kinds
+from keras_rbm.arguments import clone, positive_integer
+from keras_rbm.models import data as checks
+from keras_rbm.models.bipartite import Bipartite
+from keras_rbm.models.centering import balanced, centred, moved
+from keras_rbm.models.doubled import Doubled, Greedy
+from keras_rbm.models.labelled import Labelled, checked_num_classes
+from keras_rbm.models.labels import with_labels
+from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.mean_field import Posterior, mean_field
+from keras_rbm.models.network import plain_network
+from keras_rbm.models.rbm import RBM, check_bounded
+from keras_rbm.models.stack import per_layer
+from keras_rbm.random import Draws, RandomStream
+from keras_rbm.samplers import Held
+
+#: Rows of data in which chains start, at most.
+_CHAIN_STARTS = 1000
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class DBM(Labelled):
+    """A deep Boltzmann machine: layers of units, and weights both ways between those that are neighbours.
+
+        E(v, h1, ..., hL) = sum_l [base(h_l) - b_l . h_l] - sum_l h_l . W_l . h_(l+1),   h_0 = v
+
+    It learns by the gradient of a lower bound of the likelihood: the hidden units' posterior is approximated by
+    independent units (mean field, from one pass upwards to a fixed point), and what the model itself believes comes
+    from a sampler, whose chains hold states of all layers. `pretrain` starts it well; `classifier` gives a plain Keras
+    network. As a layer it maps visible states `(batch, visible)` to the means of the last hidden units
+    `(batch, units[-1])`.
+
+    With `num_classes` a softmax group of label units is the highest layer. `fit(x, y)` then learns from labels too,
+    `classify` answers by the bound with each class, and `sample(y=...)` dreams of classes.
+
+    Logs of `fit`: `loss` (mean free energy of the data and hidden states drawn for them less that of the model's samples,
+    nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`), `mean_field_residual` (the largest
+    change of a mean in the last mean-field step, averaged over cases). With label units `evaluate` and validation log
+    `cross_entropy` (of the classes, nats a case) and `accuracy` too.
+
+    Args:
+        units: numbers of hidden units, from the lowest layer to the top; at least two.
+        visible: kind of the visible units: a name, config or `Unit`.
+        hidden: kind of all hidden units, or a list of one a layer.
+        sampler: where the model's samples come from: `"pcd"`, `"cd"`, ..., a config or a `Sampler`.
+        num_classes: how many label units there are, at least 2; `None` for none.
+        mean_field_steps: at most, a batch, at least 1.
+        tolerance: the largest change of a mean at which mean field has reached its fixed point; positive.
+        centered, offset_rate, kernel_regularizer, kernel_constraint, seed: as in `RBM`, for all layers.
+        activity_regularizer: penalty on the batch mean of each hidden layer's means, `(1, units)`.
+        kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
+
+    Raises:
+        ValueError: if there are fewer than two hidden layers, if neighbours have no partition function (unbounded units
+            on both sides without a `kernel_constraint`), or as `RBM` does.
+
+    Warns:
+        UserWarning: if mean field did not reach its fixed point, with the residual, at the end of `fit` and by
+            `mean_field`.
+
+    Example:
+
+    ```python
+    dbm = keras_rbm.DBM([500, 1000], seed=0)
+    dbm.adapt(x)
+    dbm.pretrain(x, epochs=20, optimizer=keras.optimizers.SGD(0.05))
+    dbm.compile(keras.optimizers.SGD(0.01))
+    dbm.fit(x, batch_size=100, epochs=50)
+    ```
+
+    Reference:
+        Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines"; centring: Montavon & Muller, 2012, "Deep Boltzmann
+        machines and the centering trick".
+    """
+
+    #: Fewer are an RBM.
+    _least_layers = 2
+
+    def __init__(
+        self,
+        units: Sequence[int],
+        visible: Any = "bernoulli",
+        hidden: Any = "bernoulli",
+        sampler: Any = "pcd",
+        num_classes: int | None = None,
+        mean_field_steps: int = 30,
+        tolerance: float = 0.01,
+        centered: bool = True,
+        offset_rate: float = 0.01,
+        activity_regularizer: Any = None,
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed=seed, activity_regularizer=activity_regularizer, **kwargs)
+        listed = isinstance(units, (Sequence, np.ndarray)) and not isinstance(units, (str, bytes))
+        if not listed or len(units) < self._least_layers:
+            raise ValueError(
+                "A DBM has at least two hidden layers: `units` must be a list of their sizes, such as [500, 1000]. "
+                f"Received: units={units!r}. One hidden layer is an RBM."
+            )
+        self.units = [positive_integer(n, "units") for n in units]
+        self.num_classes = 0 if num_classes is None else checked_num_classes(num_classes)
+        self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
+        if isinstance(tolerance, str) or not 0 < tolerance < float("inf"):
+            raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
+        self.tolerance = float(tolerance)
+        if not 0 < offset_rate <= 1:
+            raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
+        self.centered, self.offset_rate = centered, float(offset_rate)
+        self.stream = RandomStream(seed, name="stream")
+        policy = self.dtype_policy
+        kinds = per_layer(hidden, "hidden", len(self.units))
+        self.groups = [unit_kinds.get(visible, dtype=policy, name="visible")]
+        self.groups += [clone(unit_kinds.get(kind, dtype=policy)) for kind in kinds]
+        if self.num_classes:
+            self.groups.append(unit_kinds.Softmax(self.num_classes, dtype=policy, name="labels"))
+        for below, above in itertools.pairwise(self.groups):
+            check_bounded(below, above, kernel_constraint)
+        self.sampler = samplers.get(sampler, dtype=policy, name="sampler")
+        self.kernel_initializer = keras.initializers.get(
+            keras.initializers.RandomNormal(stddev=0.01, seed=seed)
+            if kernel_initializer is None
+            else kernel_initializer
+        )
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        names = ["reconstruction_error", "mean_field_residual", *self.sampler.log_names]
+        names += ["cross_entropy", "accuracy"] if num_classes else []
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    @property
+    def visible(self) -> unit_kinds.Unit:
+        return self.groups[0]
+
+    @property
+    def hidden(self) -> list[unit_kinds.Unit]:
+        """The hidden layers, without label units."""
+        return self.groups[1 : 1 + len(self.units)]
+
+    def build(self, input_shape: Any) -> None:
+        if error := checks.shape_error(input_shape, self.visible.width if self.built else None):
+            raise error
+        if self.built:
+            return
+        widths = [int(input_shape[1]), *self.units, *([self.num_classes] if self.num_classes else [])]
+        for layer, width in zip(self.groups, widths, strict=True):
+            layer.build((None, width))
+        self.kernels = [
+            self.add_weight(
+                shape=shape,
+                initializer=self.kernel_initializer.clone(),
+                regularizer=self.kernel_regularizer,
+                constraint=self.kernel_constraint,
+                name=f"kernel_{i}",
+            )
+            for i, shape in enumerate(itertools.pairwise(widths))
+        ]
+        if self.centered:
+            options = {"dtype": self.state_dtype, "initializer": "zeros", "trainable": False, "aggregation": "mean"}
+            self.offsets = [
+                self.add_weight(shape=(width,), name=f"offset_{i}", **options) for i, width in enumerate(widths)
+            ]
+            self.offset_age = self.add_weight(shape=(), name="offset_age", **options)
+        self._bipartite = Bipartite(self)
+        self.sampler.prepare(self._bipartite)
+        self.built = True
+
+    def undirected(self) -> Bipartite:
+        return self._bipartite
+
+    def input_to(self, i: int, states: dict[int, tf.Tensor], bottom: tf.Tensor | None = None) -> tf.Tensor:
+        """What states of the layers beside it, by number, bring to the fields of layer `i`, `(batch, units)`.
+
+        Args:
+            bottom: what the data bring to the first hidden layer, where that is known already.
+        """
+        found = []
+        if i - 1 in states:
+            known = bottom is not None and i == 1
+            found.append(bottom if known else self.product(states[i - 1], self.kernels[i - 1]))
+        if i + 1 in states:
+            found.append(self.product(states[i + 1], self.kernels[i], transpose=True))
+        return tf.add_n(found)
+
+    def product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
+        """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
+        dtype = self.compute_dtype
+        return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype), transpose_b=transpose), x.dtype)
+
+    # --- the posterior
+
+    def _known(self, v: tf.Tensor, y: tf.Tensor | None = None) -> dict[int, tf.Tensor]:
+        """What is known of the layers, by number, for data and classes `(batch,)`."""
+        labels = {} if y is None else {len(self.groups) - 1: tf.one_hot(y, self.num_classes, dtype=v.dtype)}
+        return {0: v, **labels}
+
+    def posterior(self, v: Any, y: tf.Tensor | None = None) -> Posterior:
+        """Mean field given `v` `(batch, visible)` and perhaps classes `(batch,)`, in at most `mean_field_steps`."""
+        return mean_field(self, self._known(self.as_states(v), y), self.mean_field_steps, self.tolerance)
+
+    def mean_field(self, v: Any) -> list[tf.Tensor]:
+        """Means of the hidden layers given `v` `(batch, visible)`, from the lowest to the top, each `(batch, units)`.
+
+        Warns:
+            UserWarning: if the fixed point was not reached.
+        """
+        found = self.posterior(v)
+        self._warn_of(float(tf.reduce_max(found.residual)))
+        return [found.means[i + 1] for i in range(len(self.units))]
+
+    def _warn_of(self, residual: float) -> None:
+        if residual > self.tolerance:
+            warnings.warn(
+                f"Mean field did not converge in mean_field_steps={self.mean_field_steps}: a mean still changed by "
+                f"{residual:.3g} in the last step, more than tolerance={self.tolerance:g}. Allow more steps, or look "
+                "at the weights: large ones make it slow.",
+                stacklevel=3,
+            )
+
+    def variational_free_energy(self, v: Any) -> tf.Tensor:
+        """Upper bound of `-log sum_h exp(-E(v, h))` at the mean-field posterior, nats, `(batch,)`.
+
+        With `log Z` it gives the variational lower bound of `log p(v)`, minus this less `log Z`.
+        """
+        v = self.as_states(v)
+        return self._variational(self._known(v), self.posterior(v).fields)
+
+    def _variational(self, known: dict[int, tf.Tensor], fields: dict[int, tf.Tensor]) -> tf.Tensor:
+        """The bound where independent units in `fields` stand for the even hidden layers, the best ones for the odd.
+
+        An independent layer in field f with mean m adds `log_partition(f) - f . m` for its entropy and base, and
+        `b . m`; the odd layers are summed out given these means.
+        """
+        means = {**known, **{i: self.groups[i].mean(field) for i, field in fields.items()}}
+        total = tf.add_n([self.groups[i].energy(x) for i, x in known.items()])
+        for i, field in fields.items():
+            own = tf.cast(self.groups[i].bias, field.dtype) - field
+            total -= self.groups[i].log_partition(field) + tf.reduce_sum(own * means[i], -1)
+        for i in range(1, len(self.groups), 2):
+            inputs = self.input_to(i, means)
+            if i in known:
+                total -= tf.reduce_sum(inputs * known[i], -1)
+            else:
+                total -= self.groups[i].log_partition(self.groups[i].field(inputs))
+        return total
+
+    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        fields = self.posterior(v).fields
+        x, log_q = self._drawn({0: v}, fields, draws)
+        return x, -log_q
+
+    def _drawn(
+        self, known: dict[int, tf.Tensor], fields: dict[int, tf.Tensor], draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """States of the even layers, side by side, drawn where `fields` are given, and the log-probability of these."""
+        states, log_q = dict(known), tf.zeros(tf.shape(known[0])[:1], known[0].dtype)
+        for i, field in fields.items():
+            states[i] = self.groups[i].sample(field, draws)
+            log_q += self.groups[i].log_prob(states[i], field)
+        return self.undirected().together(states), log_q
+
+    def log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return -self.variational_free_energy(v)
+
+    def encode(self, v: Any) -> tf.Tensor:
+        return self.posterior(v).means[len(self.units)]
+
+    def reconstruction_field(self, v: Any) -> tf.Tensor:
+        return self._field_below(self.posterior(v).means[1])
+
+    def _field_below(self, h: tf.Tensor) -> tf.Tensor:
+        return self.visible.field(self.input_to(0, {1: h}))
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        return tf.cast(self.encode(inputs), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        return (input_shape[0], self.units[-1])
+
+    # --- samples
+
+    def start(self, num_samples: Any) -> tf.Tensor:
+        return self.undirected().start(num_samples)
+
+    def start_from(self, v: tf.Tensor) -> tf.Tensor:
+        return self.ascend(v, self.stream)[0]
+
+    def walk(
+        self,
+        state: tf.Tensor,
+        num_steps: tf.Tensor,
+        mean: bool,
+        schedule: tf.Tensor | None = None,
+        held: Held | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        state, visible = samplers.walk(self.undirected(), state, num_steps, mean, schedule, held)
+        return state, visible[:, : self.visible.width]
+
+    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
+        width, top = self.visible.width, len(self.groups) - 1
+        sides = []
+        for hidden in (False, True):
+            side = []
+            for i in range(int(hidden), len(self.groups), 2):
+                own = (
+                    slice(0, width) if i == 0 else slice(width, None) if self.num_classes and i == top else slice(0, 0)
+                )
+                missing = ((0, 0), (0, 0 if mask[:, own].shape[1] else self.groups[i].width))
+                side.append([np.pad(x[:, own], missing) for x in (mask, values)])
+            sides.append([np.concatenate(x, 1) for x in zip(*side, strict=True)])
+        below, above = (super(DBM, self).held(*side) for side in sides)
+        return below._replace(hidden=above)
+
+    # --- learning
+
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
+        machine, known = self.undirected(), self._known(v, y)
+        found = mean_field(self, known, self.mean_field_steps, self.tolerance)
+        states, log_q = self._drawn(known, found.fields, self.stream)
+        samples = self.sampler.negative_phase(machine, states, weights)
+        x_model = tf.stop_gradient(samples.v)
+        biases = [layer.bias for layer in self.groups]
+        others = [x for layer in self.groups for x in layer.other_parameters]
+        variables = [*self.kernels, *biases, *others]
+        with tf.GradientTape() as tape:
+            tape.watch([variable.value for variable in variables])
+            losses = self._variational(known, found.fields)  # less the entropy, which no parameter moves: a free energy
+            losses -= tf.stop_gradient(log_q) + weighted_mean(machine.free_energy(x_model), samples.weights)
+            loss = weighted_mean(losses, weights)
+        gradients = tape.gradient(loss, variables)
+        number = len(self.kernels)
+        dws, dbs, dothers = (
+            gradients[:number],
+            gradients[number : number + len(biases)],
+            gradients[number + len(biases) :],
+        )
+        means = [found.means[i] for i in range(len(self.groups))]
+        offsets = []
+        if self.centered:
+            offsets = moved(self.offsets, self.offset_age, means, weights, self.offset_rate)
+            now = [tf.cast(x, dws[0].dtype) for _, x in offsets[:-1]]
+            dws, dbs = centred(dws, dbs, balanced(now, biases, self.trainable_variables))
+
+        def keep() -> None:
+            for variable, value in offsets:
+                variable.assign(value)
+            sides = [tf.concat([dbs[i] for i in range(first, len(dbs), 2)], 0) for first in (0, 1)]
+            self.sampler.update(samples, [machine.assembled(dws), *sides])
+
+        total = [*dws, *dbs, *dothers]
+        if self.activity_regularizer is not None:
+            total = [a + b for a, b in zip(total, self._activity_gradients(means, weights, variables), strict=True)]
+        values = {
+            "loss": losses,
+            "reconstruction_error": self.visible.reconstruction_error(v, self._field_below(means[1])),
+            "mean_field_residual": found.residual,
+            **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()},
+        }
+        return Lesson(values, list(zip(variables, total, strict=True)), keep)
+
+    def _activity_gradients(self, means: list[tf.Tensor], weights: tf.Tensor, variables: list) -> list[tf.Tensor]:
+        """Gradients of the activity regularizer's penalties, each layer's means given those of its neighbours."""
+        with tf.GradientTape() as tape:
+            penalty = tf.zeros((), weights.dtype)
+            for i, layer in enumerate(self.hidden, 1):
+                beside = {j: tf.stop_gradient(means[j]) for j in (i - 1, i + 1) if j < len(means)}
+                x = layer.mean(layer.field(self.input_to(i, beside)))
+                penalty += self.activity_regularizer(weighted_mean(x, weights)[None])
+        return tape.gradient(penalty, variables, unconnected_gradients="zero")
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        history = super().fit(*args, **kwargs)
+        self._warn_of(history.history.get("mean_field_residual", [0.0])[-1])
+        return history
+
+    # --- pretraining
+
+    def pretrain(
+        self,
+        x: Any,
+        epochs: Any = 10,
+        optimizer: Any = "sgd",
+        sampler: Any = "cd",
+        batch_size: int = 100,
+        sample_weight: Any = None,
+        y: Any = None,
+        validation_data: Any = None,
+        callbacks: Callable[[int], list] | list | None = None,
+        verbose: Any = "auto",
+        doubled: bool = True,
+        **kwargs: Any,
+    ) -> list[keras.callbacks.History]:
+        """Trains the layers one after the other, as RBMs on states sampled from the layers below, and starts from them.
+
+        What was learnt stays if training is interrupted.
+
+        Args:
+            doubled: whether each RBM's units feel what comes in from one side twice, where in the DBM a layer on the
+                other side will bring as much. Without, the whole believes too firmly at first.
+
+        The other arguments, what is returned and errors are those of `DBN.pretrain`.
+
+        Reference:
+            Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.3.
+        """
+        if not self.built:
+            self._checked(x, y, sample_weight)
+        greedy = self._greedy(doubled)
+        try:
+            return greedy.pretrain(
+                x,
+                epochs,
+                optimizer,
+                sampler,
+                batch_size,
+                sample_weight,
+                y,
+                validation_data,
+                callbacks,
+                verbose,
+                **kwargs,
+            )
+        finally:
+            self.compose(greedy.rbms)
+            self.start_chains(x)
+
+    def start_chains(self, x: Any) -> None:
+        """Starts the sampler's chains in rows of data and states of the hidden layers drawn given them.
+
+        Chains that start from biases take long to forget them, and learning before that undoes what pretraining did.
+
+        Args:
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches, of which the first is used.
+        """
+        if checks.is_array(x):
+            x = np.asarray(x)[np.random.default_rng(self.seed).permutation(len(x))[:_CHAIN_STARTS]]
+        rows = self.as_states(next(self.checked_batches(x)))
+        self.sampler.reset(self.undirected(), self.start_from(rows))
+
+    def _greedy(self, doubled: bool) -> Greedy:
+        """RBMs with this machine's parameters; labels are beside the other units that the highest one sees."""
+        last = len(self.units) - 1
+        rbms = []
+        for i, n in enumerate(self.units):
+            labels = self.num_classes if i == last else 0
+            below = clone(self.groups[i])
+            rbm = Doubled(
+                n,
+                up=2 if doubled and i < last else 1,
+                down=2 if doubled and i else 1,
+                num_labels=labels,
+                visible=with_labels(below, labels, dtype=self.dtype_policy) if labels else below,
+                hidden=clone(self.groups[i + 1]),
+                centered=self.centered,
+                offset_rate=self.offset_rate,
+                activity_regularizer=self.activity_regularizer,
+                kernel_regularizer=self.kernel_regularizer,
+                kernel_constraint=self.kernel_constraint,
+                seed=None if self.seed is None else self.seed + i,
+                dtype=self.dtype_policy,
+                name=f"rbm_{i}",
+            )
+            rbm.build((None, self.groups[i].width + labels))
+            seen = self._seen_by(i)
+            rbm.visible.bias.assign(tf.concat([layer.bias for layer in seen], 0))
+            for part, layer in zip([*_parts(rbm.visible), rbm.hidden], [*seen, self.groups[i + 1]], strict=True):
+                _assign(_others(part), _others(layer))
+            rbm.hidden.bias.assign(self.groups[i + 1].bias)
+            rbm.w_rec.assign(tf.concat([self.kernels[i], *map(tf.transpose, self.kernels[i + 1 : i + len(seen)])], 0))
+            rbms.append(rbm)
+        return Greedy(rbms, self.num_classes, seed=self.seed, dtype=self.dtype_policy)
+
+    def _seen_by(self, i: int) -> list[unit_kinds.Unit]:
+        """The layers that RBM number `i` of a greedy stack has as visible units."""
+        return [self.groups[i], *(self.groups[i + 2 :] if i == len(self.units) - 1 else [])]
+
+    def compose(self, rbms: Sequence[RBM]) -> None:
+        """Starts from RBMs that were trained one on the other's hidden states.
+
+        Weights are taken as they are, and of the two biases that a layer has, as hidden and as visible units, the mean.
+
+        Args:
+            rbms: built, of this machine's sizes and kinds of units, from the lowest up. With label units the highest
+                one has them beside its other visible units.
+
+        Raises:
+            ValueError: if there are more or fewer, or one is not built or differs; nothing has changed then.
+        """
+        if len(rbms) != len(self.units):
+            raise ValueError(f"A DBM starts from one RBM a hidden layer. Received: {len(rbms)} for {len(self.units)}")
+        if not all(isinstance(rbm, RBM) and rbm.built for rbm in rbms):
+            raise ValueError("A DBM starts from built RBMs. Received: one that is not. Fit it first.")
+        if not self.built:
+            self.build((None, rbms[0].visible.width))
+        for i, rbm in enumerate(rbms):
+            sides = [_parts(rbm.visible), [rbm.hidden]], [self._seen_by(i), [self.groups[i + 1]]]
+            given, wanted = ([[(part.width, part.kind) for part in side] for side in pair] for pair in sides)
+            if given != wanted:
+                raise ValueError(
+                    f"RBM number {i} must have the units of the layers that it stands for: "
+                    f"{_in_words(wanted)}. Received: {_in_words(given)}"
+                )
+        biases: list[list[np.ndarray]] = [[] for _ in self.groups]
+        for i, rbm in enumerate(rbms):
+            seen = self._seen_by(i)
+            numbers = [self.groups.index(layer) for layer in seen]
+            rows = np.cumsum([layer.width for layer in seen])[:-1]
+            for j, bias in zip(numbers, np.split(np.asarray(rbm.visible.bias), rows), strict=True):
+                biases[j].append(bias)
+            biases[i + 1].append(np.asarray(rbm.hidden.bias))
+            own, *labels = np.split(np.asarray(rbm.w_rec), rows)
+            self.kernels[i].assign(own)
+            for kernel in labels:
+                self.kernels[i + 1].assign(kernel.T)
+            for part, layer in zip([*_parts(rbm.visible), rbm.hidden], [*seen, self.groups[i + 1]], strict=True):
+                _assign(_others(layer), _others(part))
+        for layer, found in zip(self.groups, biases, strict=True):
+            layer.bias.assign(np.mean(found, 0))
+        if self.centered:
+            self.offset_age.assign(0.0)  # the next batch's means replace the old offsets
+        self.sampler.reset(self.undirected())
+
+    # --- classes
+
+    def class_log_probs(self, v: Any) -> tf.Tensor:
+        """`log p(y | v)` of each class, `(batch, num_classes)`: the softmax of the variational bounds with each class.
+
+        Raises:
+            ValueError: if there are no label units.
+        """
+        self._require_labels()
+        v = self.as_states(v)
+        number = tf.shape(v)[0]
+        # All classes of all cases are one batch.
+        known = self._known(tf.repeat(v, self.num_classes, 0), tf.tile(tf.range(self.num_classes), [number]))
+        found = mean_field(self, known, self.mean_field_steps, self.tolerance)
+        scores = tf.reshape(self._variational(known, found.fields), (-1, self.num_classes))
+        return tf.nn.log_softmax(-scores)
+
+    # --- leaving
+
+    def augment(self, v: Any) -> tf.Tensor:
+        """What a `classifier` is given: `v` `(batch, visible)` with the mean-field means of the hidden layers from the
+        second up to its right, `(batch, visible + sum(units[1:]))`."""
+        means = self.posterior(v).means
+        return tf.concat([means[i] for i in range(1 + len(self.units)) if i != 1], -1)
+
+    def classifier(
+        self,
+        num_classes: int,
+        mean_field: bool = True,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        kernel_constraint: Any = None,
+    ) -> keras.Model:
+        """A plain Keras network that starts from this machine, with a softmax over classes, ready to be fine-tuned.
+
+        Nothing of this package is in it, so it deploys where only Keras is installed. Label units are left out.
+
+        Args:
+            num_classes: number of classes, at least 2.
+            mean_field: whether its inputs are those of `augment`: data and mean-field means, each layer's
+                units then feel what they feel in the machine. Otherwise its inputs are data alone, and it goes upwards
+                once, what comes from below counting twice: the pass from which mean field starts.
+            dropout, input_dropout, kernel_constraint: as in `DBN.classifier`.
+
+        Raises:
+            ValueError: if the machine is not built, or an argument is out of range.
+
+        Reference:
+            Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.4.
+        """
+        top = len(self.units)
+        widths = [self.groups[i].width for i in range(2, top + 1)] if mean_field else []
+
+        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
+            w, b = np.asarray(self.kernels[i]), np.asarray(self.groups[i + 1].bias)
+            if i + 1 == top:
+                # No class is known: all are taken as equally probable.
+                return w, b + np.asarray(self.kernels[top]).mean(1) if self.num_classes else b
+            return (np.concatenate([w, np.asarray(self.kernels[i + 1]).T]) if mean_field else 2 * w), b
+
+        return plain_network(self, self.hidden, layer, num_classes, widths, dropout, input_dropout, kernel_constraint)
+
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
+        super().adapt_to_moments(mean, variance, count)
+        self.sampler.reset(self.undirected())
+
+    def get_config(self) -> dict:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "visible": serialize(self.visible),
+            "hidden": [serialize(layer) for layer in self.hidden],
+            "sampler": serialize(self.sampler),
+            "num_classes": self.num_classes or None,
+            "mean_field_steps": self.mean_field_steps,
+            "tolerance": self.tolerance,
+            "centered": self.centered,
+            "offset_rate": self.offset_rate,
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "seed": self.seed,
+        }
+
+
+def _parts(units: unit_kinds.Unit) -> list[unit_kinds.Unit]:
+    return units.parts if isinstance(units, unit_kinds.Mixed) else [units]
+
+
+def _others(units: unit_kinds.Unit) -> list[keras.Variable]:
+    """What parameters there are beside the bias, trained or not."""
+    return [variable for variable in units.weights if variable is not getattr(units, "bias", None)]
+
+
+def _assign(variables: list[keras.Variable], values: list[keras.Variable]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _in_words(sides: list[list[tuple[int, tuple]]]) -> str:
+    return "-".join(" + ".join(f"{width} {kind[0]}" for width, kind in side) for side in sides)

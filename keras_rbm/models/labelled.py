@@ -1,0 +1,109 @@
+"""Machines that may have label units."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm import units as unit_kinds
+from keras_rbm.arguments import clone, positive_integer
+from keras_rbm.models import data as checks
+from keras_rbm.models.labels import grades, one_hot, with_labels
+from keras_rbm.models.machine import Machine
+
+
+def checked_num_classes(num_classes: Any) -> int:
+    """How many classes, at least 2.
+
+    Raises:
+        ValueError: if it is no such number.
+    """
+    if positive_integer(num_classes, "num_classes") < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    return int(num_classes)
+
+
+class Labelled(Machine):
+    """A machine that classifies, and dreams of classes, if it has label units: `num_classes` of them, or 0."""
+
+    @abstractmethod
+    def class_log_probs(self, v: Any) -> tf.Tensor:
+        """`log p(y | v)` of each class, `(batch, num_classes)`.
+
+        Raises:
+            ValueError: if there are no label units.
+        """
+
+    def classify(self, x: Any) -> np.ndarray:
+        """The most probable class of each case: the lowest free energy; int64, `(cases,)`.
+
+        Args:
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches; any number of cases.
+
+        Raises:
+            ValueError: if there are no label units, the machine is not built, or the data do not fit it.
+        """
+        self._require_labels()
+        if not self.built:
+            raise ValueError("A machine must be built before it classifies. Fit it first.")
+        ask = self.as_function(type(self).class_log_probs, jit_compile=True)
+        found = [np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)]
+        if not found:
+            raise ValueError("Data must have at least one row. Received: none")
+        return np.concatenate(found)
+
+    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        values = super().examination(v, weights, y)
+        return values if y is None else {**values, **grades(self.class_log_probs(v), y)}
+
+    @property
+    def clampable(self) -> unit_kinds.Unit:
+        if not self.num_classes:
+            return self.visible
+        units = with_labels(clone(self.visible), self.num_classes, dtype=self.dtype_policy)
+        units.prepare(self.visible.width + self.num_classes)
+        return units
+
+    def sample(
+        self,
+        num_samples: Any = 1,
+        num_steps: Any = 1000,
+        v: Any = None,
+        mean: bool = False,
+        anneal: Sequence[float] | None = None,
+        clamp: Any = None,
+        values: Any = None,
+        y: Any = None,
+    ) -> tf.Tensor:
+        """As `RBM.sample`, of the visible units without labels; classes can be held.
+
+        Args:
+            clamp, values: over visible and label units, `(visible + num_classes,)` or with rows. A DBN of more than one
+                layer can hold label units only: below directed layers, the posterior has no simple sweep.
+            y: a class, or as many as samples are wanted: held, instead of `clamp`.
+
+        Raises:
+            ValueError: as `RBM.sample` does, if visible units are held below directed layers, or if `y` is no class.
+        """
+        if y is not None:
+            self._require_labels()
+            if clamp is not None or values is not None:
+                raise ValueError("`y` holds label units, `clamp` any: give one of them. Received: both")
+            labels = checks.checked_labels(np.atleast_1d(y), None, self.num_classes)
+            if not len(labels) or (len(labels) > 1 and num_samples not in (1, len(labels))):
+                raise ValueError(
+                    "`y` must be one class, or one for each of num_samples. "
+                    f"Received: {len(labels)} classes, num_samples={num_samples}"
+                )
+            unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
+            clamp, values = "observed", one_hot(tf.constant(unknown), labels, self.num_classes)
+            values = values[0] if np.ndim(y) == 0 else values
+        return super().sample(num_samples, num_steps, v, mean, anneal, clamp, values)
+
+    def _require_labels(self) -> None:
+        if not self.num_classes:
+            raise ValueError("A machine without label units knows no classes. Received: num_classes=None")

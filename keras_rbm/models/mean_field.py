@@ -1,0 +1,84 @@
+"""The mean-field posterior of a deep Boltzmann machine."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Posterior(NamedTuple):
+    """Independent units that approximate the hidden ones given the visible ones.
+
+    Args:
+        fields: of the hidden layers with even numbers that are not known, by number: they say all, because the odd
+            layers' best answer to them is known in closed form.
+        means: of all layers, by number, `(batch, units)`; of known ones their states.
+        residual: the largest change of a mean in the last step, `(batch,)`.
+        num_steps: how many were made, `()`, int32.
+    """
+
+    fields: dict[int, tf.Tensor]
+    means: dict[int, tf.Tensor]
+    residual: tf.Tensor
+    num_steps: tf.Tensor
+
+
+def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
+    """Goes up the variational bound, odd and even layers in turn, from one pass upwards, to a fixed point.
+
+    Args:
+        known: states of layers by number: the data's is 0.
+        max_steps: at which to stop, whether or not a fixed point is reached.
+        tolerance: the largest change of a mean at which a fixed point counts as reached.
+
+    Reference:
+        Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.1.
+    """
+    bottom = dbm.product(known[0], dbm.kernels[0])
+
+    def fields_of(numbers: list[int], means: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+        return {i: dbm.groups[i].field(dbm.input_to(i, means, bottom)) for i in numbers}
+
+    def means_of(fields: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+        return {i: dbm.groups[i].mean(field) for i, field in fields.items()}
+
+    free = [i for i in range(len(dbm.groups)) if i not in known]
+    odd, even = [i for i in free if i % 2], [i for i in free if not i % 2]
+    start = first_pass(dbm, known, bottom)
+    residual = tf.zeros(tf.shape(bottom)[:1], bottom.dtype)
+    if not even:
+        return Posterior({}, {**known, **means_of(fields_of(odd, known))}, residual, tf.constant(0))
+
+    def goes_on(k: tf.Tensor, fields: dict, means: dict, residual: tf.Tensor) -> tf.Tensor:
+        return (k == 0) | ((k < max_steps) & (tf.reduce_max(residual) > tolerance))
+
+    def step(k: tf.Tensor, fields: dict, means: dict, residual: tf.Tensor) -> tuple:
+        below = means_of(fields_of(odd, {**known, **means}))
+        fields = fields_of(even, {**known, **below})
+        new = means_of(fields)
+        change = [tf.reduce_max(tf.abs(new[i] - means[i]), -1) for i in even]
+        return k + 1, fields, new, tf.reduce_max(tf.stack(change), 0)
+
+    loop = (0, {i: start[i] for i in even}, means_of({i: start[i] for i in even}), residual)
+    k, fields, means, residual = tf.while_loop(goes_on, step, loop)
+    means = {**known, **means}
+    return Posterior(fields, {**means, **means_of(fields_of(odd, means))}, residual, k)
+
+
+def first_pass(dbm: Any, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict[int, tf.Tensor]:
+    """Fields of the hidden layers in one pass upwards.
+
+    What comes from below counts twice where a layer above, not known yet, would bring as much.
+    """
+    fields: dict[int, tf.Tensor] = {}
+    below = bottom
+    for i in range(1, len(dbm.groups)):
+        if i in known:
+            continue
+        share = 2.0 if i + 1 < len(dbm.groups) and i + 1 not in known else 1.0
+        above = dbm.input_to(i, {i + 1: known[i + 1]}) if i + 1 in known else 0.0
+        fields[i] = dbm.groups[i].field(share * below + above)
+        if i < len(dbm.kernels):
+            below = dbm.product(dbm.groups[i].mean(fields[i]), dbm.kernels[i])
+    return fields

@@ -1,0 +1,77 @@
+"""Plain Keras networks that start from what a machine has learnt."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rbm.models.labelled import Labelled, checked_num_classes
+from keras_rbm.units import Unit
+
+
+def plain_network(
+    machine: Labelled,
+    hidden: list[Unit],
+    weights_of: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    num_classes: int,
+    beside: list[int],
+    dropout: float,
+    input_dropout: float,
+    kernel_constraint: Any,
+) -> keras.Model:
+    """Layers that compute the means of hidden units from below, and a softmax over classes.
+
+    Args:
+        hidden: the units of each layer.
+        weights_of: kernel and bias of a layer, by number.
+        beside: widths of what the layers but the last see beside the units below; these are further inputs, to the
+            right of the data. Empty for none.
+
+    Raises:
+        ValueError: if the machine is not built, or an argument is out of range.
+    """
+    checked_num_classes(num_classes)
+    for name, value in (("dropout", dropout), ("input_dropout", input_dropout)):
+        if isinstance(value, str) or not 0 <= value < 1:
+            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={value!r}")
+    if not machine.built:
+        kind = type(machine).__name__
+        raise ValueError(f"A {kind} must be built before a classifier starts from it. Pretrain it, or call it on data.")
+    initializer = keras.initializers.GlorotUniform(seed=machine.seed)
+    steps: list[list[keras.layers.Layer]] = [_dropped(input_dropout, machine.seed)]
+    for i, units in enumerate(hidden):
+        steps.append([units.as_layer(*weights_of(i), f"hidden_{i + 1}"), *_dropped(dropout, machine.seed)])
+    steps.append([keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes")])
+    inputs = keras.Input((machine.visible.width + sum(beside),))
+    if len(beside) < 2:  # the first layer sees all inputs
+        net = keras.Sequential([inputs, *itertools.chain(*steps)], name="classifier")
+    else:
+        seen, *others = _split(_through(steps[0], inputs), [machine.visible.width, *beside])
+        for layers, other in itertools.zip_longest(steps[1:], others):
+            seen = _through(layers, seen if other is None else keras.layers.Concatenate()([seen, other]))
+        net = keras.Model(inputs, seen, name="classifier")
+    constraint = keras.constraints.get(kernel_constraint)
+    if constraint is not None:
+        for layer in net._flatten_layers(include_self=False):
+            if isinstance(layer, keras.layers.Dense):
+                layer.kernel_constraint = layer._kernel.constraint = constraint
+    return net
+
+
+def _dropped(rate: float, seed: int | None) -> list[keras.layers.Layer]:
+    return [keras.layers.Dropout(rate, seed=seed)] if rate else []
+
+
+def _through(layers: list[keras.layers.Layer], x: Any) -> Any:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _split(x: Any, widths: list[int]) -> list[Any]:
+    stops = list(itertools.accumulate(widths))
+    return [x[:, stop - width : stop] for width, stop in zip(widths, stops, strict=True)]
