@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from keras_rbm import DBM, samplers
+from keras_rbm import DBM, likelihood, samplers
 from tests.deep import ExactDBM, random_dbm
 from tests.kinds import index
 from tests.statistics import assert_frequencies, assert_rounded
@@ -89,6 +89,18 @@ def test_the_variational_bound_is_that_of_its_posterior_and_below_the_truth(name
     np.testing.assert_allclose(bound, own_bound(dbm, exact, v, dbm.posterior(v)) - node, rtol=1e-9)
     assert (bound <= log_p + 1e-9).all()
     assert (bound < log_p - 1e-6).any()
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_exact_likelihoods_sum_over_all_states(name):
+    """Whichever layers are enumerated, and above the bound."""
+    dbm = random_dbm(STACKS[name])
+    exact = ExactDBM(dbm, STACKS[name])
+    v = some_states(exact)
+    log_p = likelihood.exact_log_likelihood(dbm, v)
+    np.testing.assert_allclose(log_p, exact.log_p_of(0)[index(exact.states[0], v)] - exact.log_z, rtol=1e-10)
+    found = likelihood.log_likelihood(dbm, v)
+    assert found.exact and found.variational and (found.per_case_lower < log_p).all()
 
 
 # --- samples

@@ -93,11 +93,9 @@ def ais(
     return forward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
 
 
-def forward(
-    model: Any, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any
-) -> LogPartition:
+def forward(model: Any, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any) -> LogPartition:
     """`ais`, of checked arguments and with the biases at `beta = 0`."""
-    rbm = model.undirected().annealed
+    rbm = model.undirected().annealed()
     zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
     start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base.visible), Draws(key_of(seed, 1)))
     annealed = _anneal(rbm, start, schedule, base, key_of(seed, 2), verbose, "AIS")
@@ -154,7 +152,7 @@ def backward(
     burn_in: int,
 ) -> LogPartition:
     """`reverse_ais`, of checked arguments and with the biases at `beta = 0`."""
-    rbm = model.undirected().annealed
+    rbm = model.undirected().annealed()
     exact = can_be_exact(rbm)
     if exact:
         start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
@@ -189,7 +187,7 @@ def _states(model: Any, data: Any, seed: int) -> Iterator[tuple[tf.Tensor, tf.Te
 def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     draws, rbm = Draws(key), model.undirected()
     x = model.ascend(v, draws)[0]
-    if rbm.annealed is rbm:
+    if rbm.annealed() is rbm:
         return x, tf.zeros((0, rbm.hidden.width), x.dtype)
     return rbm.hidden.sample(rbm.hidden.field(rbm.hidden_input(x)), draws), x
 
@@ -197,7 +195,7 @@ def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.T
 def base_of(model: Any, data: Any, seed: int) -> Base:
     """The biases at `beta = 0`: of the visible side the data's, read once, or else the model's own; of the hidden side
     none, except that of a side with the data on it, which is found in the same way."""
-    rbm = model.undirected().annealed
+    rbm = model.undirected().annealed()
     has_data = rbm is not model.undirected()
     if data is None:
         hidden = tf.convert_to_tensor(rbm.hidden.bias) * float(has_data)

@@ -60,6 +60,72 @@ def exact_log_partition(rbm: Any) -> float:
     return float(tf.reduce_logsumexp(_state_log_weights(rbm)))
 
 
+def exact_log_likelihood(model: Any, x: Any) -> np.ndarray:
+    """`log p(v)` of each case, without error: of an RBM, or a small DBM, all of whose hidden units are summed out.
+
+    Of a DBM's odd and even hidden layers, those with fewer joint states, at most 2^20, are enumerated for each case; the
+    others are summed out in closed form.
+
+    Args:
+        model: an RBM or a DBM.
+        x: data, an array `(cases, visible)` or a `tf.data.Dataset` of batches.
+
+    Returns:
+        nats a case, float64, `(cases,)`.
+
+    Raises:
+        TypeError: if the model is another.
+        ValueError: if there are too many states, or as `exact_log_partition` does.
+
+    Example:
+
+    ```python
+    keras_rbm.likelihood.exact_log_likelihood(rbm, x_test).mean()
+    ```
+    """
+    log_z = exact_log_partition(model)
+    rbm = model.undirected()
+    deep = hasattr(rbm, "layers_above")
+    if rbm is not model and not deep:
+        raise TypeError(f"Exact likelihoods are those of an RBM or a DBM. Received: {type(model).__name__}")
+    found = []
+    for batch in model.checked_batches(x):
+        v = model.as_states(batch)
+        found.append(_log_sums(rbm, tf.cast(v, tf.float64)) if deep else -model.free_energy(v))
+    if not found:
+        raise ValueError("Data must have at least one row. Received: none")
+    return np.concatenate(found).astype("float64") - log_z
+
+
+def _log_sums(machine: Any, v: tf.Tensor) -> tf.Tensor:
+    """Log of the summed weight of all hidden states of a DBM, given each row of `v`, `(cases,)`."""
+    even, odd = machine.layers_above, machine.hidden
+    w_data, w = tf.split(tf.cast(machine.w_rec, v.dtype), [v.shape[1], -1])
+    bottom, own = v @ w_data, -machine.data.energy(v)
+    if even is None:
+        return own + odd.log_partition(odd.field(bottom))
+    smaller = min(even, odd, key=lambda side: side.log2_num_states)
+    if smaller.log2_num_states > MAX_LOG2_STATES:
+        raise ValueError(
+            f"At most 2^{MAX_LOG2_STATES} joint states of hidden layers can be enumerated. "
+            f"Received: 2^{smaller.log2_num_states:.0f}. Use likelihood.log_likelihood, which gives bounds."
+        )
+    states = smaller.enumerate(tf.range(round(2**smaller.log2_num_states), dtype=tf.int64), v.dtype)
+    if smaller is even:
+        energy, fields = even.energy(states), states @ w
+
+        def log_sum(bottom: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_logsumexp(odd.log_partition(odd.field(fields + bottom)) - energy)
+
+    else:
+        log_weights = even.log_partition(even.field(states @ tf.transpose(w))) - odd.energy(states)
+
+        def log_sum(bottom: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_logsumexp(log_weights + tf.linalg.matvec(states, bottom))
+
+    return own + tf.map_fn(log_sum, bottom)
+
+
 def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
     """Visible states drawn exactly, `(number, visible)`; where `can_be_exact`."""
     rng = np.random.default_rng(seed)

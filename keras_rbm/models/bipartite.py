@@ -22,7 +22,8 @@ class Side(Mixed):
         Unit.__init__(self, **kwargs)
         self.parts = layers
         self.bounded = all(part.bounded for part in layers)
-        self.widths = self.sizes = [part.width for part in layers]
+        self.sizes = [part.width for part in layers]
+        self.widths = [*self.sizes]
         self._width = sum(self.sizes)
         self.built = True
 
@@ -52,6 +53,17 @@ class Bipartite(Compiling):
         self.visible, self.hidden = (_side([dbm.groups[i] for i in own]) for own in self._numbers)
 
     @property
+    def data(self) -> Unit:
+        """The data's layer."""
+        return self.dbm.groups[0]
+
+    @cached_property
+    def layers_above(self) -> Unit | None:
+        """The other layers with even numbers, if there are any."""
+        above = self.dbm.groups[2::2]
+        return _side(above) if above else None
+
+    @property
     def sampler(self) -> Any:
         """The DBM's."""
         return self.dbm.sampler
@@ -74,7 +86,6 @@ class Bipartite(Compiling):
     def undirected(self) -> Bipartite:
         return self
 
-    @cached_property
     def annealed(self) -> Bipartite:
         """This, or its sides exchanged, so that the side that is summed out has fewer units: that is cheaper."""
         return self.exchanged if self.hidden.width > self.visible.width else self

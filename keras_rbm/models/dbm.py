@@ -47,10 +47,10 @@ class DBM(Labelled):
     With `num_classes` a softmax group of label units is the highest layer. `fit(x, y)` then learns from labels too,
     `classify` answers by the bound with each class, and `sample(y=...)` dreams of classes.
 
-    Logs of `fit`: `loss` (mean free energy of the data and hidden states drawn for them less that of the model's samples,
-    nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`), `mean_field_residual` (the largest
-    change of a mean in the last mean-field step, averaged over cases). With label units `evaluate` and validation log
-    `cross_entropy` (of the classes, nats a case) and `accuracy` too.
+    Logs of `fit`: `loss` (mean free energy of the data and hidden states drawn for them less that of the model's
+    samples, nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`) and
+    `mean_field_residual` (the largest change of a mean in the last mean-field step, averaged over cases). With label
+    units `evaluate` and validation log `cross_entropy` (of the classes, nats a case) and `accuracy` too.
 
     Args:
         units: numbers of hidden units, from the lowest layer to the top; at least two.

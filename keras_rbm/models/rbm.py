@@ -181,7 +181,6 @@ class RBM(Machine):
     def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         return v, tf.zeros(tf.shape(v)[:1], v.dtype)
 
-    @property
     def annealed(self) -> RBM:
         """The machine that annealing moves."""
         return self

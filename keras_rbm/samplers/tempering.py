@@ -92,8 +92,8 @@ class ParallelTempering(PCD):
             )
         super().prepare(machine)
 
-    def reset(self, machine: Any) -> None:
-        super().reset(machine)
+    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
+        super().reset(machine, states)
         self.base_bias.assign(machine.visible.bias)
         self.swap_rates.assign(tf.ones_like(self.swap_rates))
 
