@@ -94,7 +94,7 @@ def checked_model(model: Any) -> Any:
         ValueError: for all the rest.
     """
     if isinstance(model, type) or not hasattr(model, "undirected"):
-        raise TypeError(f"Likelihoods are those of an RBM or a DBN. Received: {_named(model)}")
+        raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {_named(model)}")
     if not model.built:
         raise ValueError("A machine must be built before it is scored. Fit it, adapt it or call it on data.")
     if not model.undirected().has_free_energy:

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_rbm import datasets, plots, report
 from keras_rbm.arguments import checked_seed, positive_integer
-from keras_rbm.models import DBN, RBM
+from keras_rbm.models import DBM, DBN, RBM
 from keras_rbm.recipe import Recipe
 from keras_rbm.run import WRITTEN, Run
 from keras_rbm.version import __version__
@@ -141,8 +141,8 @@ def evaluate(options: argparse.Namespace) -> int:
             )
         seed = options.seed or 0
         model = keras.models.load_model(options.path, compile=False)
-        if not isinstance(model, (RBM, DBN)):
-            raise TypeError(f"Likelihoods are those of an RBM or a DBN. Received: {type(model).__name__}")
+        if not isinstance(model, (RBM, DBN, DBM)):
+            raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {type(model).__name__}")
         data, binarize = datasets.load(options.dataset), options.binarize or "sample"
         found = {}
     test, train = (datasets.binarized(x, binarize, seed) for x in (data.x_test, data.x_train))
@@ -239,7 +239,12 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=function)
         if name == "evaluate":
             add = command.add_argument
-            add("path", type=Path, metavar="PATH", help="a folder that keras-rbm train wrote, or an RBM or DBN, .keras")
+            add(
+                "path",
+                type=Path,
+                metavar="PATH",
+                help="a folder that keras-rbm train wrote, or an RBM, DBN or DBM, .keras",
+            )
             add("--dataset", help="for a .keras file: digits, mnist, ..., or a .npz file")
             add("--binarize", metavar="HOW", help="for a .keras file: sample (the default), threshold or none")
             add("--seed", type=int, help="of the test set's binary samples and the chains (default: the run's, or 0)")

@@ -37,7 +37,7 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     """How good a model is, in words: likelihood with both figures, partition function, pseudo-likelihood.
 
     Args:
-        model: an RBM or a DBN.
+        model: an RBM, a DBN or a DBM.
         x_test, x_train: states; annealing starts from the second.
         options: as in `likelihood.log_likelihood`.
     """

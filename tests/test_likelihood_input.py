@@ -103,7 +103,7 @@ def test_weights_that_are_not_tied(question):
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_things_that_are_no_machines(question, model):
     name = type(model).__name__
-    with pytest.raises(TypeError, match=rf"those of an RBM or a DBN\. Received: {name}"):
+    with pytest.raises(TypeError, match=rf"those of an RBM, a DBN or a DBM\. Received: {name}"):
         QUESTIONS[question](model, X)
 
 

@@ -22,7 +22,7 @@ class FreeEnergyGap(keras.callbacks.Callback):
         num_cases: rows of each at most.
 
     Raises:
-        ValueError: if either is empty, `num_cases` is not positive, or the machine (a DBN) has no free energy.
+        ValueError: if either is empty, `num_cases` is not positive, or the machine (a DBN or a DBM) has no free energy.
 
     Example:
 

@@ -13,7 +13,7 @@ from keras_rbm.likelihood import log_likelihood
 class LikelihoodMonitor(keras.callbacks.Callback):
     """Logs the log-likelihood of data, between AIS and reverse AIS, each n epochs.
 
-    Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a case; of a DBN, its variational bound) and
+    Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a case; of a DBN or a DBM, its variational bound) and
     `log_partition_ais` and `log_partition_reverse_ais`; where `log Z` is exact, both of each pair are. In the epochs
     between, the last figures are logged again, so that every callback finds them in every epoch. Put it before those
     that read the logs: `keras.callbacks.TensorBoard` and `CSVLogger` write them; `EarlyStopping` and `ModelCheckpoint`

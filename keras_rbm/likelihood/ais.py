@@ -63,7 +63,8 @@ def ais(
     follows from it too high. Read it beside `reverse_ais`.
 
     Args:
-        model: an RBM of any units, or a DBN, of which the top RBM is meant.
+        model: an RBM of any units, a DBN, of which the top RBM is meant, or a DBM, of which the odd or the even layers
+            are summed out: those that are fewer units.
         data: training data, an array or a `tf.data.Dataset` of batches, whose means give the visible biases at the
             independent end; without data, the model's own visible biases.
         num_chains: at least 1.

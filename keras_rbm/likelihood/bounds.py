@@ -28,7 +28,7 @@ class LogLikelihood:
     Args:
         lower: from reverse AIS, which tends to be harsh; the exact figure where `log Z` is exact.
         upper: from AIS, which tends to flatter; the exact figure where `log Z` is exact.
-        variational: whether both are those of a DBN's variational lower bound instead of its log-likelihood.
+        variational: whether both are those of a DBN's or a DBM's variational lower bound instead of its log-likelihood.
         log_partition: `(AIS, reverse AIS)`, or the exact `log Z`.
         per_case_lower, per_case_upper: the figures of each case, `(cases,)`, float64.
     """
@@ -42,7 +42,7 @@ class LogLikelihood:
 
     @property
     def exact(self) -> bool:
-        """Whether `log Z` is exact (of a DBN, the bound still is one)."""
+        """Whether `log Z` is exact (of a DBN or a DBM, the bound still is one)."""
         return isinstance(self.log_partition, float)
 
 
@@ -62,10 +62,10 @@ def log_likelihood(
 
     Of a DBN, the variational lower bound: the mean, over states of the lower layers drawn by recognition, of
     `log p(v, those states) - log q(those states | v)`, with the top RBM's partition function. Recognition and
-    generative weights need not be tied.
+    generative weights need not be tied. Of a DBM, the bound at its mean-field posterior, which nothing is drawn for.
 
     Args:
-        model: an RBM or a DBN.
+        model: an RBM, a DBN or a DBM.
         x: the cases to score, an array or a `tf.data.Dataset` of batches. Where they were binarised by sampling, name
             the seed beside the figure.
         data: training data, where the annealing's base and reverse AIS's chains start; `x` by default.

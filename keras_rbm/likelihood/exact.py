@@ -63,8 +63,8 @@ def exact_log_partition(rbm: Any) -> float:
 def exact_log_likelihood(model: Any, x: Any) -> np.ndarray:
     """`log p(v)` of each case, without error: of an RBM, or a small DBM, all of whose hidden units are summed out.
 
-    Of a DBM's odd and even hidden layers, those with fewer joint states, at most 2^20, are enumerated for each case; the
-    others are summed out in closed form.
+    Of a DBM's odd and even hidden layers, those with fewer joint states, at most 2^20, are enumerated for each case;
+    the others are summed out in closed form.
 
     Args:
         model: an RBM or a DBM.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
 
 from keras_rbm.models.machine import Compiling
+from keras_rbm.samplers import Held
 from keras_rbm.units import Mixed, Unit
 
 
@@ -135,6 +137,20 @@ class Bipartite(Compiling):
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
         """What states of the hidden side bring to the fields of the visible one, `(batch, visible)`."""
         return self._input(h, False)
+
+    def held(self, known: Mapping[int, Sequence[tf.Tensor]]) -> Held:
+        """What `walk` needs to hold units of some layers, by number: masks and values, both `(batch, units)`."""
+        number = tf.shape(known[0][0])[0]
+
+        def of_side(hidden: bool) -> list[tf.Tensor]:
+            pairs = []
+            for i in self._numbers[hidden]:
+                shape = (number, self.dbm.groups[i].width)
+                pairs.append(known.get(i, (tf.zeros(shape, tf.bool), tf.zeros(shape, self.state_dtype))))
+            return [tf.concat(parts, -1) for parts in zip(*pairs, strict=True)]
+
+        (mask, values), hidden = of_side(False), of_side(True)
+        return Held(mask, values, Held(hidden[0], hidden[1]))
 
     def free_energy(self, v: tf.Tensor) -> tf.Tensor:
         """Of states of the visible side, the other one summed out, nats, `(batch,)`."""

@@ -17,9 +17,8 @@ from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models import data as checks
 from keras_rbm.models.bipartite import Bipartite
 from keras_rbm.models.centering import balanced, centred, moved
-from keras_rbm.models.doubled import Doubled, Greedy
+from keras_rbm.models.doubled import compose, greedy_stack
 from keras_rbm.models.labelled import Labelled, checked_num_classes
-from keras_rbm.models.labels import with_labels
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.mean_field import Posterior, mean_field
 from keras_rbm.models.network import plain_network
@@ -314,19 +313,12 @@ class DBM(Labelled):
         return state, visible[:, : self.visible.width]
 
     def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
-        width, top = self.visible.width, len(self.groups) - 1
-        sides = []
-        for hidden in (False, True):
-            side = []
-            for i in range(int(hidden), len(self.groups), 2):
-                own = (
-                    slice(0, width) if i == 0 else slice(width, None) if self.num_classes and i == top else slice(0, 0)
-                )
-                missing = ((0, 0), (0, 0 if mask[:, own].shape[1] else self.groups[i].width))
-                side.append([np.pad(x[:, own], missing) for x in (mask, values)])
-            sides.append([np.concatenate(x, 1) for x in zip(*side, strict=True)])
-        below, above = (super(DBM, self).held(*side) for side in sides)
-        return below._replace(hidden=above)
+        dtype, width = self.state_dtype, self.visible.width
+        pair = tf.constant(mask), tf.constant(values, dtype)
+        known = {0: [x[:, :width] for x in pair]}
+        if self.num_classes:
+            known[len(self.groups) - 1] = [x[:, width:] for x in pair]
+        return self.undirected().held(known)
 
     # --- learning
 
@@ -422,7 +414,7 @@ class DBM(Labelled):
         """
         if not self.built:
             self._checked(x, y, sample_weight)
-        greedy = self._greedy(doubled)
+        greedy = greedy_stack(self, doubled)
         try:
             return greedy.pretrain(
                 x,
@@ -454,43 +446,6 @@ class DBM(Labelled):
         rows = self.as_states(next(self.checked_batches(x)))
         self.sampler.reset(self.undirected(), self.start_from(rows))
 
-    def _greedy(self, doubled: bool) -> Greedy:
-        """RBMs with this machine's parameters; labels are beside the other units that the highest one sees."""
-        last = len(self.units) - 1
-        rbms = []
-        for i, n in enumerate(self.units):
-            labels = self.num_classes if i == last else 0
-            below = clone(self.groups[i])
-            rbm = Doubled(
-                n,
-                up=2 if doubled and i < last else 1,
-                down=2 if doubled and i else 1,
-                num_labels=labels,
-                visible=with_labels(below, labels, dtype=self.dtype_policy) if labels else below,
-                hidden=clone(self.groups[i + 1]),
-                centered=self.centered,
-                offset_rate=self.offset_rate,
-                activity_regularizer=self.activity_regularizer,
-                kernel_regularizer=self.kernel_regularizer,
-                kernel_constraint=self.kernel_constraint,
-                seed=None if self.seed is None else self.seed + i,
-                dtype=self.dtype_policy,
-                name=f"rbm_{i}",
-            )
-            rbm.build((None, self.groups[i].width + labels))
-            seen = self._seen_by(i)
-            rbm.visible.bias.assign(tf.concat([layer.bias for layer in seen], 0))
-            for part, layer in zip([*_parts(rbm.visible), rbm.hidden], [*seen, self.groups[i + 1]], strict=True):
-                _assign(_others(part), _others(layer))
-            rbm.hidden.bias.assign(self.groups[i + 1].bias)
-            rbm.w_rec.assign(tf.concat([self.kernels[i], *map(tf.transpose, self.kernels[i + 1 : i + len(seen)])], 0))
-            rbms.append(rbm)
-        return Greedy(rbms, self.num_classes, seed=self.seed, dtype=self.dtype_policy)
-
-    def _seen_by(self, i: int) -> list[unit_kinds.Unit]:
-        """The layers that RBM number `i` of a greedy stack has as visible units."""
-        return [self.groups[i], *(self.groups[i + 2 :] if i == len(self.units) - 1 else [])]
-
     def compose(self, rbms: Sequence[RBM]) -> None:
         """Starts from RBMs that were trained one on the other's hidden states.
 
@@ -503,39 +458,7 @@ class DBM(Labelled):
         Raises:
             ValueError: if there are more or fewer, or one is not built or differs; nothing has changed then.
         """
-        if len(rbms) != len(self.units):
-            raise ValueError(f"A DBM starts from one RBM a hidden layer. Received: {len(rbms)} for {len(self.units)}")
-        if not all(isinstance(rbm, RBM) and rbm.built for rbm in rbms):
-            raise ValueError("A DBM starts from built RBMs. Received: one that is not. Fit it first.")
-        if not self.built:
-            self.build((None, rbms[0].visible.width))
-        for i, rbm in enumerate(rbms):
-            sides = [_parts(rbm.visible), [rbm.hidden]], [self._seen_by(i), [self.groups[i + 1]]]
-            given, wanted = ([[(part.width, part.kind) for part in side] for side in pair] for pair in sides)
-            if given != wanted:
-                raise ValueError(
-                    f"RBM number {i} must have the units of the layers that it stands for: "
-                    f"{_in_words(wanted)}. Received: {_in_words(given)}"
-                )
-        biases: list[list[np.ndarray]] = [[] for _ in self.groups]
-        for i, rbm in enumerate(rbms):
-            seen = self._seen_by(i)
-            numbers = [self.groups.index(layer) for layer in seen]
-            rows = np.cumsum([layer.width for layer in seen])[:-1]
-            for j, bias in zip(numbers, np.split(np.asarray(rbm.visible.bias), rows), strict=True):
-                biases[j].append(bias)
-            biases[i + 1].append(np.asarray(rbm.hidden.bias))
-            own, *labels = np.split(np.asarray(rbm.w_rec), rows)
-            self.kernels[i].assign(own)
-            for kernel in labels:
-                self.kernels[i + 1].assign(kernel.T)
-            for part, layer in zip([*_parts(rbm.visible), rbm.hidden], [*seen, self.groups[i + 1]], strict=True):
-                _assign(_others(layer), _others(part))
-        for layer, found in zip(self.groups, biases, strict=True):
-            layer.bias.assign(np.mean(found, 0))
-        if self.centered:
-            self.offset_age.assign(0.0)  # the next batch's means replace the old offsets
-        self.sampler.reset(self.undirected())
+        compose(self, rbms)
 
     # --- classes
 
@@ -622,21 +545,3 @@ class DBM(Labelled):
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "seed": self.seed,
         }
-
-
-def _parts(units: unit_kinds.Unit) -> list[unit_kinds.Unit]:
-    return units.parts if isinstance(units, unit_kinds.Mixed) else [units]
-
-
-def _others(units: unit_kinds.Unit) -> list[keras.Variable]:
-    """What parameters there are beside the bias, trained or not."""
-    return [variable for variable in units.weights if variable is not getattr(units, "bias", None)]
-
-
-def _assign(variables: list[keras.Variable], values: list[keras.Variable]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
-def _in_words(sides: list[list[tuple[int, tuple]]]) -> str:
-    return "-".join(" + ".join(f"{width} {kind[0]}" for width, kind in side) for side in sides)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from keras_rbm.models.rbm import RBM
+from keras_rbm.arguments import clone
+from keras_rbm.models.labels import with_labels
+from keras_rbm.models.rbm import RBM, in_words
 from keras_rbm.models.stack import Stack
 from keras_rbm.random import Draws
-from keras_rbm.units import Unit
+from keras_rbm.units import Mixed, Unit
 
 
 class Doubled(RBM):
@@ -24,7 +28,7 @@ class Doubled(RBM):
 
     Args:
         up, down: 1 or 2.
-        num_classes: how many of the visible units, the last ones, are labels, above which no layer is missing.
+        num_labels: how many of the visible units, the last ones, are labels, above which no layer is missing.
         kwargs: what `RBM` takes.
 
     Reference:
@@ -67,3 +71,98 @@ class Greedy(Stack):
 
     def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         raise NotImplementedError
+
+
+def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
+    """RBMs with the parameters of a DBM; label units are beside the other units that the highest one sees."""
+    rbms = []
+    for i, n in enumerate(dbm.units):
+        seen, above = _seen_by(dbm, i), dbm.groups[i + 1]
+        below, labels = clone(seen[0]), dbm.num_classes if len(seen) > 1 else 0
+        rbm = Doubled(
+            n,
+            up=2 if doubled and i + 1 < len(dbm.units) else 1,
+            down=2 if doubled and i else 1,
+            num_labels=labels,
+            visible=with_labels(below, labels, dtype=dbm.dtype_policy) if labels else below,
+            hidden=clone(above),
+            centered=dbm.centered,
+            offset_rate=dbm.offset_rate,
+            activity_regularizer=dbm.activity_regularizer,
+            kernel_regularizer=dbm.kernel_regularizer,
+            kernel_constraint=dbm.kernel_constraint,
+            seed=None if dbm.seed is None else dbm.seed + i,
+            dtype=dbm.dtype_policy,
+            name=f"rbm_{i}",
+        )
+        rbm.build((None, sum(layer.width for layer in seen)))
+        for part, layer in zip([*_parts(rbm, seen), rbm.hidden], [*seen, above], strict=True):
+            _copy_others(layer, part)
+        rbm.visible.bias.assign(tf.concat([layer.bias for layer in seen], 0))
+        rbm.hidden.bias.assign(above.bias)
+        rbm.w_rec.assign(tf.concat([dbm.kernels[i], *map(tf.transpose, dbm.kernels[i + 1 : i + len(seen)])], 0))
+        rbms.append(rbm)
+    return Greedy(rbms, dbm.num_classes, seed=dbm.seed, dtype=dbm.dtype_policy)
+
+
+def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
+    """`DBM.compose`."""
+    if len(rbms) != len(dbm.units):
+        raise ValueError(f"A DBM starts from one RBM a hidden layer. Received: {len(rbms)} for {len(dbm.units)}")
+    if not all(isinstance(rbm, RBM) and rbm.built for rbm in rbms):
+        raise ValueError("A DBM starts from built RBMs. Received: one that is not. Fit it first.")
+    if not dbm.built:
+        dbm.build((None, rbms[0].visible.width))
+    biases: list[list[np.ndarray]] = [[] for _ in dbm.groups]
+    kernels: list[np.ndarray] = []
+    for i, rbm in enumerate(rbms):
+        seen = _seen_by(dbm, i)
+        given, wanted = [*_parts(rbm, seen), rbm.hidden], [*seen, dbm.groups[i + 1]]
+        if _in_words(given) != _in_words(wanted):
+            raise ValueError(
+                f"RBM number {i} must have the units of the layers that it stands for, {_in_words(wanted)}. "
+                f"Received: {_in_words(given)}"
+            )
+        rows = np.cumsum([layer.width for layer in seen])[:-1]
+        below, *labels = np.split(np.asarray(rbm.visible.bias), rows)
+        biases[i].append(below)
+        biases[i + 1].append(np.asarray(rbm.hidden.bias))
+        biases[-1] += labels
+        below, *labels = np.split(np.asarray(rbm.w_rec), rows)
+        kernels += [below, *(kernel.T for kernel in labels)]
+    for kernel, value in zip(dbm.kernels, kernels, strict=True):
+        kernel.assign(value)
+    for layer, found in zip(dbm.groups, biases, strict=True):
+        layer.bias.assign(np.mean(found, 0))
+    for i, rbm in enumerate(rbms):
+        seen = _seen_by(dbm, i)
+        for part, layer in zip([*_parts(rbm, seen), rbm.hidden], [*seen, dbm.groups[i + 1]], strict=True):
+            _copy_others(part, layer)
+    if dbm.centered:
+        dbm.offset_age.assign(0.0)  # the next batch's means replace the old offsets
+    dbm.sampler.reset(dbm.undirected())
+
+
+def _seen_by(dbm: Any, i: int) -> list[Unit]:
+    """The layers that RBM number `i` of a greedy stack has as visible units: labels are seen by the highest one."""
+    return [dbm.groups[i], *(dbm.groups[i + 2 :] if i + 1 == len(dbm.units) else [])]
+
+
+def _parts(rbm: RBM, seen: list[Unit]) -> list[Unit]:
+    """The groups of an RBM's visible units that stand for these layers."""
+    return rbm.visible.parts if len(seen) > 1 and isinstance(rbm.visible, Mixed) else [rbm.visible]
+
+
+def _copy_others(source: Unit, target: Unit) -> None:
+    """Copies what parameters there are beside the bias, trained or not."""
+    of_source, of_target = (
+        [variable for variable in units.weights if variable is not getattr(units, "bias", None)]
+        for units in (source, target)
+    )
+    for variable, value in zip(of_target, of_source, strict=True):
+        variable.assign(value)
+
+
+def _in_words(groups: list[Unit]) -> str:
+    *below, above = (f"{group.width} {in_words(group.kind)}" for group in groups)
+    return f"{' + '.join(below)} below {above}"

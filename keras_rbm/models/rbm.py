@@ -417,7 +417,7 @@ class RBM(Machine):
             if own.kind != learnt.kind:
                 raise ValueError(
                     "Weights are taken over between RBMs of the same kinds of units. "
-                    f"Received: {_in_words(learnt.kind)} for {_in_words(own.kind)} units."
+                    f"Received: {in_words(learnt.kind)} for {in_words(own.kind)} units."
                 )
         for own, learnt in sides:
             if own is not learnt:
@@ -453,8 +453,7 @@ class RBM(Machine):
         }
 
 
-def _in_words(kind: tuple) -> str:
+def in_words(kind: tuple) -> str:
+    """A kind of units, for messages."""
     name, *details = kind
-    return (
-        f"{name}({', '.join(_in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name
-    )
+    return f"{name}({', '.join(in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name

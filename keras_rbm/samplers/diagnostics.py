@@ -35,7 +35,7 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     from the biases. Chains and random state are left as they were.
 
     Args:
-        model: an RBM, or a DBN, whose top is looked at.
+        model: an RBM, a DBN, whose top is looked at, or a DBM, whose even layers are.
         num_steps: states of each chain, at least 4.
         num_chains: at least 2.
 
