@@ -50,15 +50,38 @@ def filters(weights: Any, image_shape: tuple[int, int], num: int = 100, title: s
         weights: `w_rec`, `(visible, hidden)`.
         num: how many units to show at most.
     """
-    units = np.asarray(weights, dtype=float).T
-    units = units[np.argsort(-np.linalg.norm(units, axis=1))[:num]]
-    units = units / np.maximum(np.abs(units).max(1, keepdims=True), 1e-12)
-    columns = math.ceil(math.sqrt(len(units)))
-    figure, axes = _sheet(tile(units, columns, image_shape), columns, math.ceil(len(units) / columns), title)
+    sheet, columns, rows = _filter_sheet(weights, image_shape, num)
+    figure, axes = _sheet(sheet, columns, rows, title)
     image = axes.images[0]
     image.set_cmap("RdBu_r")
     image.set_clim(-1, 1)
     return figure
+
+
+def filter_panels(weights: Mapping[str, Any], image_shape: tuple[int, int], num: int = 36) -> matplotlib.figure.Figure:
+    """`filters` of several machines, side by side.
+
+    Args:
+        weights: for each machine, by name, weights `(visible, hidden)`.
+        num: how many units of each to show at most.
+    """
+    sheets = [_filter_sheet(w, image_shape, num) for w in weights.values()]
+    size = (_CELL * sum(columns for _, columns, _ in sheets), _CELL * max(rows for *_, rows in sheets) + 0.35)
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    for axes, name, (sheet, *_) in zip(figure.subplots(1, len(sheets), squeeze=False)[0], weights, sheets, strict=True):
+        axes.imshow(sheet, cmap="RdBu_r", interpolation="nearest", vmin=-1, vmax=1)
+        axes.set_axis_off()
+        axes.set_title(name, fontsize=8)
+    return figure
+
+
+def _filter_sheet(weights: Any, image_shape: tuple[int, int], num: int) -> tuple[np.ndarray, int, int]:
+    """The filters that are shown, tiled, and how many columns and rows they take."""
+    units = np.asarray(weights, dtype=float).T
+    units = units[np.argsort(-np.linalg.norm(units, axis=1))[:num]]
+    units = units / np.maximum(np.abs(units).max(1, keepdims=True), 1e-12)
+    columns = math.ceil(math.sqrt(len(units)))
+    return tile(units, columns, image_shape), columns, math.ceil(len(units) / columns)
 
 
 def reconstructions(

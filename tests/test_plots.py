@@ -72,6 +72,18 @@ def test_filter_grids_are_nearly_square(num, grid):
     assert drawn(plots.filters(weights, SHAPE, num)).shape == (3 * rows - 1, 4 * columns - 1)
 
 
+def test_filter_panels_show_each_machine_as_filters_does():
+    rng = np.random.default_rng(0)
+    weights = {"small": rng.normal(size=(6, 3)), "large": rng.normal(size=(6, 17))}
+    figure = plots.filter_panels(weights, SHAPE, num=7)
+    assert [axes.get_title() for axes in figure.axes] == ["small", "large"]
+    for axes, w in zip(figure.axes, weights.values(), strict=True):
+        (image,) = axes.images
+        assert image.get_clim() == (-1, 1)
+        sheet = np.ma.filled(image.get_array(), np.nan)
+        np.testing.assert_array_equal(sheet, drawn(plots.filters(w, SHAPE, num=7)))
+
+
 @pytest.mark.parametrize(("number", "num_rows"), [(1, 2), (4, 2), (5, 4), (8, 4), (9, 6)])
 def test_reconstructions_stand_under_their_originals(number, num_rows):
     originals = np.random.default_rng(0).random((number, 6))
@@ -117,6 +129,7 @@ def test_learning_curves_have_a_panel_a_metric_and_a_line_a_training():
 
 FIGURES = {
     "filters": lambda: plots.filters(IMAGES.T, SHAPE, title="some"),
+    "filter_panels": lambda: plots.filter_panels({"one": IMAGES.T, "two": -IMAGES.T}, SHAPE),
     "reconstructions": lambda: plots.reconstructions(IMAGES, IMAGES, SHAPE),
     "fantasies": lambda: plots.fantasies(IMAGES[None], SHAPE),
     "learning_curves": lambda: plots.learning_curves({"one": {"loss": [1.0, 2.0]}}, ["loss"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -336,13 +336,7 @@ class DBM(Labelled):
             losses = self._variational(known, found.fields)  # less the entropy, which no parameter moves: a free energy
             losses -= tf.stop_gradient(log_q) + weighted_mean(machine.free_energy(x_model), samples.weights)
             loss = weighted_mean(losses, weights)
-        gradients = tape.gradient(loss, variables)
-        number = len(self.kernels)
-        dws, dbs, dothers = (
-            gradients[:number],
-            gradients[number : number + len(biases)],
-            gradients[number + len(biases) :],
-        )
+        dws, dbs, dothers = tape.gradient(loss, [list(self.kernels), biases, others])
         means = [found.means[i] for i in range(len(self.groups))]
         offsets = []
         if self.centered:
@@ -384,54 +378,33 @@ class DBM(Labelled):
 
     # --- pretraining
 
-    def pretrain(
-        self,
-        x: Any,
-        epochs: Any = 10,
-        optimizer: Any = "sgd",
-        sampler: Any = "cd",
-        batch_size: int = 100,
-        sample_weight: Any = None,
-        y: Any = None,
-        validation_data: Any = None,
-        callbacks: Callable[[int], list] | list | None = None,
-        verbose: Any = "auto",
-        doubled: bool = True,
-        **kwargs: Any,
-    ) -> list[keras.callbacks.History]:
+    def pretrain(self, x: Any, *args: Any, doubled: bool = True, **kwargs: Any) -> list[keras.callbacks.History]:
         """Trains the layers one after the other, as RBMs on states sampled from the layers below, and starts from them.
 
-        What was learnt stays if training is interrupted.
+        The chains then start in data. What was learnt stays if training is interrupted.
 
         Args:
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches.
             doubled: whether each RBM's units feel what comes in from one side twice, where in the DBM a layer on the
                 other side will bring as much. Without, the whole believes too firmly at first.
+            args, kwargs: those of `DBN.pretrain`: epochs, optimizer, sampler, batch_size, sample_weight, y and so on.
 
-        The other arguments, what is returned and errors are those of `DBN.pretrain`.
+        Returns:
+            one `History` a layer.
+
+        Raises:
+            ValueError: as `DBN.pretrain` does.
 
         Reference:
             Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.3.
         """
-        if not self.built:
-            self._checked(x, y, sample_weight)
+        rows = self._some_rows(x)  # builds, too
         greedy = greedy_stack(self, doubled)
         try:
-            return greedy.pretrain(
-                x,
-                epochs,
-                optimizer,
-                sampler,
-                batch_size,
-                sample_weight,
-                y,
-                validation_data,
-                callbacks,
-                verbose,
-                **kwargs,
-            )
+            return greedy.pretrain(x, *args, **kwargs)
         finally:
-            self.compose(greedy.rbms)
-            self.start_chains(x)
+            compose(self, greedy.rbms)
+            self.start_chains(rows)
 
     def start_chains(self, x: Any) -> None:
         """Starts the sampler's chains in rows of data and states of the hidden layers drawn given them.
@@ -440,11 +413,21 @@ class DBM(Labelled):
 
         Args:
             x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches, of which the first is used.
+
+        Raises:
+            ValueError: if the data do not fit the machine.
         """
+        self.sampler.reset(self.undirected(), self.start_from(self._some_rows(x)))
+
+    def _some_rows(self, x: Any) -> tf.Tensor:
+        """Rows drawn from an array, or the first batch of a dataset."""
         if checks.is_array(x):
-            x = np.asarray(x)[np.random.default_rng(self.seed).permutation(len(x))[:_CHAIN_STARTS]]
-        rows = self.as_states(next(self.checked_batches(x)))
-        self.sampler.reset(self.undirected(), self.start_from(rows))
+            x = np.asarray(x)
+            x = x[np.random.default_rng(self.seed).permutation(len(x))[:_CHAIN_STARTS]]
+        rows = next(self.checked_batches(x), None)
+        if rows is None:
+            raise ValueError("Data must have at least one row. Received: none")
+        return self.as_states(rows)
 
     def compose(self, rbms: Sequence[RBM]) -> None:
         """Starts from RBMs that were trained one on the other's hidden states.
