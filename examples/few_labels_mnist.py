@@ -68,7 +68,7 @@ def main() -> None:
     networks: dict[str, tuple[Callable[[], keras.Model], Callable[[np.ndarray], np.ndarray], float, int]] = {
         "pretrained DBM": (from_dbm, augmented, 2e-3, 500),
         "the same layers from random weights": (from_nothing, np.asarray, 2e-3, 500),
-        "rectifiers with dropout": (rectifiers, np.asarray, 1e-3, 300),
+        "rectifiers with dropout": (rectifiers, np.asarray, 2e-3, 400),
     }
     for name, (make, inputs, learning_rate, epochs) in networks.items():
         started, errors = time.monotonic(), []

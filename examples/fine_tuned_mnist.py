@@ -98,8 +98,10 @@ def main() -> None:
     curve = np.genfromtxt(folder / "validation.csv", delimiter=",", names=True)
     figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
     axes.plot(curve["epoch"] + 1, 100 * (1 - curve["val_accuracy"]), label="validation")
-    axes.plot(curve["epoch"] + 1, 100 * (1 - curve["accuracy"]), label="training (dropout, binarised pixels)")
-    axes.set(xlabel="epoch", ylabel="error (%)", yscale="log")
+    axes.plot(curve["epoch"] + 1, 100 * (1 - curve["accuracy"]), label="training, as the network sees it")
+    axes.set(xlabel="epoch", ylabel="error (%)", yscale="log", ylim=(0.05, 20), title=f"{folder.name}, fine-tuned")
+    axes.set_yticks([0.1, 0.2, 0.5, 1, 2, 5, 10], labels=["0.1", "0.2", "0.5", "1", "2", "5", "10"])
+    axes.minorticks_off()
     axes.legend(frameon=False)
     figure.savefig(folder / "validation.png", dpi=100)
 

@@ -100,7 +100,9 @@ def test_exact_likelihoods_sum_over_all_states(name):
     log_p = likelihood.exact_log_likelihood(dbm, v)
     np.testing.assert_allclose(log_p, exact.log_p_of(0)[index(exact.states[0], v)] - exact.log_z, rtol=1e-10)
     found = likelihood.log_likelihood(dbm, v)
-    assert found.exact and found.variational and (found.per_case_lower < log_p).all()
+    assert found.exact
+    assert found.variational
+    assert (found.per_case_lower < log_p).all()
 
 
 # --- samples

@@ -202,9 +202,10 @@ def base_of(model: Any, data: Any, seed: int) -> Base:
         hidden = tf.convert_to_tensor(rbm.hidden.bias) * float(has_data)
         return Base(tf.cast(rbm.visible.bias, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
     mean, _, count = moments(tf.concat(x, -1) if has_data else x[0] for x in _states(model, data, seed))
-    visible, hidden = np.split(mean, [rbm.visible.width])
-    hidden = rbm.hidden.bias_for(hidden, count) if has_data else np.zeros(rbm.hidden.width)
-    return Base(*(tf.cast(x, rbm.state_dtype) for x in (rbm.visible.bias_for(visible, count), hidden)))
+    means, counts = (np.split(x, [rbm.visible.width]) for x in (mean, count))
+    visible = rbm.visible.bias_for(means[0], counts[0])
+    hidden = rbm.hidden.bias_for(means[1], counts[1]) if has_data else np.zeros(rbm.hidden.width)
+    return Base(tf.cast(visible, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
 
 
 def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:

@@ -22,7 +22,7 @@ from keras_rbm.models.labelled import Labelled, checked_num_classes
 from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.mean_field import Posterior, mean_field
 from keras_rbm.models.network import plain_network
-from keras_rbm.models.rbm import RBM, check_bounded
+from keras_rbm.models.rbm import RBM, check_bounded, with_zero_gradients
 from keras_rbm.models.stack import per_layer
 from keras_rbm.random import Draws, RandomStream
 from keras_rbm.samplers import Held
@@ -47,9 +47,10 @@ class DBM(Labelled):
     `classify` answers by the bound with each class, and `sample(y=...)` dreams of classes.
 
     Logs of `fit`: `loss` (mean free energy of the data and hidden states drawn for them less that of the model's
-    samples, nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`) and
-    `mean_field_residual` (the largest change of a mean in the last mean-field step, averaged over cases). With label
-    units `evaluate` and validation log `cross_entropy` (of the classes, nats a case) and `accuracy` too.
+    samples, nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`; given data and
+    labels where there are some) and `mean_field_residual` (the largest change of a mean in the last mean-field step,
+    averaged over cases). With label units `evaluate` and validation log `cross_entropy` (of the classes, nats a case)
+    and `accuracy` too.
 
     Args:
         units: numbers of hidden units, from the lowest layer to the top; at least two.
@@ -117,7 +118,7 @@ class DBM(Labelled):
         self.units = [positive_integer(n, "units") for n in units]
         self.num_classes = 0 if num_classes is None else checked_num_classes(num_classes)
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
-        if isinstance(tolerance, str) or not 0 < tolerance < float("inf"):
+        if isinstance(tolerance, (str, type(None))) or not 0 < tolerance < float("inf"):
             raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
         self.tolerance = float(tolerance)
         if not 0 < offset_rate <= 1:
@@ -288,7 +289,8 @@ class DBM(Labelled):
         return self.visible.field(self.input_to(0, {1: h}))
 
     def call(self, inputs: Any) -> tf.Tensor:
-        return tf.cast(self.encode(inputs), self.compute_dtype)
+        unused = [tf.convert_to_tensor(x) for x in (self.visible.bias, *self.visible.other_parameters)]
+        return tf.cast(with_zero_gradients(self.encode(inputs), *unused), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         return (input_shape[0], self.units[-1])
@@ -369,7 +371,7 @@ class DBM(Labelled):
                 beside = {j: tf.stop_gradient(means[j]) for j in (i - 1, i + 1) if j < len(means)}
                 x = layer.mean(layer.field(self.input_to(i, beside)))
                 penalty += self.activity_regularizer(weighted_mean(x, weights)[None])
-        return tape.gradient(penalty, variables, unconnected_gradients="zero")
+        return tape.gradient(penalty, [x.value for x in variables], unconnected_gradients="zero")
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         history = super().fit(*args, **kwargs)
@@ -403,8 +405,9 @@ class DBM(Labelled):
         try:
             return greedy.pretrain(x, *args, **kwargs)
         finally:
-            compose(self, greedy.rbms)
-            self.start_chains(rows)
+            if greedy.begun:
+                compose(self, greedy.rbms)
+                self.start_chains(rows)
 
     def start_chains(self, x: Any) -> None:
         """Starts the sampler's chains in rows of data and states of the hidden layers drawn given them.
@@ -417,7 +420,8 @@ class DBM(Labelled):
         Raises:
             ValueError: if the data do not fit the machine.
         """
-        self.sampler.reset(self.undirected(), self.start_from(self._some_rows(x)))
+        states = self.start_from(self._some_rows(x))
+        self.sampler.reset(self.undirected(), states)
 
     def _some_rows(self, x: Any) -> tf.Tensor:
         """Rows drawn from an array, or the first batch of a dataset."""
@@ -494,7 +498,7 @@ class DBM(Labelled):
             Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.4.
         """
         top = len(self.units)
-        widths = [self.groups[i].width for i in range(2, top + 1)] if mean_field else []
+        widths = self.units[1:] if mean_field else []
 
         def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
             w, b = np.asarray(self.kernels[i]), np.asarray(self.groups[i + 1].bias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -63,7 +64,12 @@ class Greedy(Stack):
     def __init__(self, rbms: list[RBM], num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rbms, self.num_classes = rbms, num_classes
+        self.begun = False  # whether any was trained
         self.built = True
+
+    def pretrain_layer(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        self.begun = True
+        return super().pretrain_layer(*args, **kwargs)
 
     @property
     def visible(self) -> Unit:
@@ -112,6 +118,7 @@ def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
     if not all(isinstance(rbm, RBM) and rbm.built for rbm in rbms):
         raise ValueError("A DBM starts from built RBMs. Received: one that is not. Fit it first.")
     if not dbm.built:
+        compose(_built_like(dbm, rbms[0].visible.width), rbms)  # refuses what does not fit before anything is built
         dbm.build((None, rbms[0].visible.width))
     biases: list[list[np.ndarray]] = [[] for _ in dbm.groups]
     kernels: list[np.ndarray] = []
@@ -141,6 +148,12 @@ def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
     if dbm.centered:
         dbm.offset_age.assign(0.0)  # the next batch's means replace the old offsets
     dbm.sampler.reset(dbm.undirected())
+
+
+def _built_like(dbm: Any, width: int) -> Any:
+    other = type(dbm).from_config(dbm.get_config())
+    other.build((None, width))
+    return other
 
 
 def _seen_by(dbm: Any, i: int) -> list[Unit]:

@@ -51,7 +51,7 @@ def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance:
         return Posterior({}, {**known, **means_of(fields_of(odd, known))}, residual, tf.constant(0))
 
     def goes_on(k: tf.Tensor, fields: dict, means: dict, residual: tf.Tensor) -> tf.Tensor:
-        return (k == 0) | ((k < max_steps) & (tf.reduce_max(residual) > tolerance))
+        return (k == 0) | (tf.reduce_max(residual) > tolerance)
 
     def step(k: tf.Tensor, fields: dict, means: dict, residual: tf.Tensor) -> tuple:
         below = means_of(fields_of(odd, {**known, **means}))
@@ -61,7 +61,8 @@ def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance:
         return k + 1, fields, new, tf.reduce_max(tf.stack(change), 0)
 
     loop = (0, {i: start[i] for i in even}, means_of({i: start[i] for i in even}), residual)
-    k, fields, means, residual = tf.while_loop(goes_on, step, loop)
+    # XLA differentiates loops whose length is bounded.
+    k, fields, means, residual = tf.while_loop(goes_on, step, loop, maximum_iterations=max_steps)
     means = {**known, **means}
     return Posterior(fields, {**means, **means_of(fields_of(odd, means))}, residual, k)
 

@@ -36,7 +36,7 @@ def check_bounded(visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_cons
 
 
 @tf.custom_gradient
-def _with_zero_gradients(h: tf.Tensor, *unused: tf.Tensor) -> tuple:
+def with_zero_gradients(h: tf.Tensor, *unused: tf.Tensor) -> tuple:
     """`h`, whose gradient in the parameters that it does not depend on is zero, not missing: Keras warns of those."""
     return tf.identity(h), lambda dh: (dh, *(tf.zeros_like(u) for u in unused))
 
@@ -235,7 +235,7 @@ class RBM(Machine):
     def call(self, inputs: Any) -> tf.Tensor:
         h = self.mean_h_from_v(inputs)
         unused = [self.visible.bias, *self.visible.other_parameters, *([] if self.tied else [self._w_gen])]
-        return tf.cast(_with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
+        return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         return (input_shape[0], self.units)
