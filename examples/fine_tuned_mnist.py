@@ -4,9 +4,18 @@
     python examples/fine_tuned_mnist.py dbm --dropout    the same with dropout
     python examples/fine_tuned_mnist.py dbn --dropout    the DBN 784-500-500-2000 that examples/dbn_mnist.py left
 
-MNIST comes through tensorflow_datasets; set TFDS_DATA_DIR to where it is. The last 5,000 training cases are held out for
-the validation curve (validation.csv and .png in the output folder); the test set is read once, at the end. A run that is
-interrupted goes on from its last epoch.
+MNIST comes through tensorflow_datasets; set TFDS_DATA_DIR to where it is. The last 5,000 training cases are held out
+for the validation curve (validation.csv and .png in the output folder); the test set is read once, at the end. A run
+that is interrupted goes on from its last epoch. Measured with seed 0 on 2 very busy cores:
+
+                      test error    published    validation    seconds, beyond pretraining
+    DBM                   1.23 %       0.95 %        1.10 %     681 (pretraining 471)
+    DBM, dropout          1.24 %       0.79 %        1.22 %    1225
+    DBN, dropout          1.15 %       0.92 %        1.02 %    1644 (pretraining 279)
+
+Curves: docs/fine_tuned_dbm.png, fine_tuned_dbm_dropout.png, fine_tuned_dbn_dropout.png. Published are Salakhutdinov &
+Hinton (2009) and, for a DBM 500-500-2000 and the DBN, Srivastava et al. (2014). Not done here: training all layers of
+the DBM together before fine-tuning, and hundreds of epochs with dropout.
 """
 
 from __future__ import annotations
