@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_rbm import DBN, RBM, callbacks
+from keras_rbm import DBM, DBN, RBM, callbacks
 from keras_rbm.callbacks import FreeEnergyGap, Pictures
 from tests.enumeration import binary_states
 
@@ -114,7 +114,7 @@ def test_keras_writes_the_scalars(tmp_path):
 # --- pictures
 
 
-@pytest.mark.parametrize("make", [lambda: RBM(4, seed=0), lambda: DBN([4, 3], seed=0)], ids=["rbm", "dbn"])
+@pytest.mark.parametrize("make", [lambda: RBM(4, seed=0), lambda: DBN([4, 3], seed=0), lambda: DBM([4, 3], seed=0)])
 def test_pictures_each_two_epochs(make, tmp_path):
     fitted(Pictures(tmp_path, X[:7], SHAPE, every=2, num_steps=3), machine=make(), epochs=5)
     found = events(tmp_path)

@@ -53,9 +53,8 @@ class Pictures(keras.callbacks.Callback):
         if self._particles is None:
             self._particles = self.model.start(10)
         self._particles, fantasies = self.model.advance(self._particles, self.num_steps)
-        rbm = self.model.rbms[0] if hasattr(self.model, "rbms") else self.model
         figures = {
-            "filters": plots.filters(rbm.w_rec[: self.model.visible.width], self.image_shape),
+            "filters": plots.filters(self.model.first_weights(), self.image_shape),
             "reconstructions": plots.reconstructions(self.x, self.model.reconstruct(self.x), self.image_shape),
             "fantasies": plots.fantasies(np.asarray(fantasies)[None], self.image_shape),
         }

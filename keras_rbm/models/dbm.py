@@ -131,8 +131,8 @@ class DBM(Labelled):
         self.groups += [clone(unit_kinds.get(kind, dtype=policy)) for kind in kinds]
         if self.num_classes:
             self.groups.append(unit_kinds.Softmax(self.num_classes, dtype=policy, name="labels"))
-        for below, above in itertools.pairwise(self.groups):
-            check_bounded(below, above, kernel_constraint)
+        for i, (below, above) in enumerate(itertools.pairwise(self.groups)):
+            check_bounded(below, above, kernel_constraint, both_hidden=i > 0)
         self.sampler = samplers.get(sampler, dtype=policy, name="sampler")
         self.kernel_initializer = keras.initializers.get(
             keras.initializers.RandomNormal(stddev=0.01, seed=seed)
@@ -218,15 +218,18 @@ class DBM(Labelled):
     def mean_field(self, v: Any) -> list[tf.Tensor]:
         """Means of the hidden layers given `v` `(batch, visible)`, from the lowest to the top, each `(batch, units)`.
 
+        Raises:
+            ValueError: if the data do not fit the machine.
+
         Warns:
             UserWarning: if the fixed point was not reached.
         """
-        found = self.posterior(v)
+        found = self.posterior(self._checked_rows(v))
         self._warn_of(float(tf.reduce_max(found.residual)))
         return [found.means[i + 1] for i in range(len(self.units))]
 
     def _warn_of(self, residual: float) -> None:
-        if residual > self.tolerance:
+        if not residual <= self.tolerance:  # NaN, too
             warnings.warn(
                 f"Mean field did not converge in mean_field_steps={self.mean_field_steps}: a mean still changed by "
                 f"{residual:.3g} in the last step, more than tolerance={self.tolerance:g}. Allow more steps, or look "
@@ -281,6 +284,9 @@ class DBM(Labelled):
 
     def encode(self, v: Any) -> tf.Tensor:
         return self.posterior(v).means[len(self.units)]
+
+    def first_weights(self) -> Any:
+        return self.kernels[0]
 
     def reconstruction_field(self, v: Any) -> tf.Tensor:
         return self._field_below(self.posterior(v).means[1])

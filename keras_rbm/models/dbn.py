@@ -198,6 +198,9 @@ class DBN(Stack):
         """States or fields of the top's visible units without those of label units."""
         return x[:, : -self.num_classes] if self.num_classes else x
 
+    def first_weights(self) -> Any:
+        return self.rbms[0].w_rec[: self.visible.width]
+
     def reconstruction_field(self, v: Any) -> tf.Tensor:
         units, field = self._top_units, self._without_labels(self.top.visible_field(self.encode(v)))
         for rbm in reversed(self.lower):

@@ -113,10 +113,15 @@ def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
 
 def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
     """`DBM.compose`."""
+    if not isinstance(rbms, Sequence):
+        raise TypeError(f"A DBM starts from a list of RBMs, one a hidden layer. Received: {type(rbms).__name__}")
     if len(rbms) != len(dbm.units):
         raise ValueError(f"A DBM starts from one RBM a hidden layer. Received: {len(rbms)} for {len(dbm.units)}")
-    if not all(isinstance(rbm, RBM) and rbm.built for rbm in rbms):
-        raise ValueError("A DBM starts from built RBMs. Received: one that is not. Fit it first.")
+    for i, rbm in enumerate(rbms):
+        if not isinstance(rbm, RBM):
+            raise TypeError(f"A DBM starts from a list of RBMs. Received: {type(rbm).__name__} as number {i}")
+        if not rbm.built:
+            raise ValueError(f"A DBM starts from built RBMs. Received: number {i}, which is not. Fit it first.")
     if not dbm.built:
         compose(_built_like(dbm, rbms[0].visible.width), rbms)  # refuses what does not fit before anything is built
         dbm.build((None, rbms[0].visible.width))

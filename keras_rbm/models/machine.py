@@ -47,7 +47,8 @@ class Compiling:
 class Machine(Compiling, Learner):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
-    A subclass also answers `undirected`, `ascend`, `encode`, `reconstruction_field`, `start` and `walk`.
+    A subclass also answers `undirected`, `ascend`, `encode`, `reconstruction_field`, `first_weights`, `start` and
+    `walk`.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
@@ -90,6 +91,10 @@ class Machine(Compiling, Learner):
     @abstractmethod
     def reconstruction_field(self, v: Any) -> tf.Tensor:
         """The visible units' field after going up and down by means, `(batch, visible)`."""
+
+    @abstractmethod
+    def first_weights(self) -> Any:
+        """Weights from the data's units to the first hidden ones, `(visible, units)`."""
 
     def reconstruct(self, v: Any) -> tf.Tensor:
         """Means of the visible units after going up and down by means, `(batch, visible)`."""

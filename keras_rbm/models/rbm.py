@@ -20,8 +20,13 @@ from keras_rbm.random import Draws, RandomStream
 from keras_rbm.units.unit import as_dtype
 
 
-def check_bounded(visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_constraint: Any) -> None:
+def check_bounded(
+    visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_constraint: Any, both_hidden: bool = False
+) -> None:
     """Refuses two sides that have no partition function unless the weights between them stay small.
+
+    Args:
+        both_hidden: whether these are neighbours higher up in a deep machine.
 
     Raises:
         ValueError: if the states of both are unbounded and no constraint bounds the weights.
@@ -29,9 +34,9 @@ def check_bounded(visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_cons
     if not visible.bounded and not hidden.bounded and kernel_constraint is None:
         visible_kind, hidden_kind = (type(side).__name__ for side in (visible, hidden))
         raise ValueError(
-            f"{visible_kind} visible and {hidden_kind} hidden units have no partition function unless the weights "
-            "stay small. Received: unbounded states on both sides. Use hidden='bernoulli', or bound the weights by "
-            "a kernel_constraint."
+            f"{visible_kind} {'' if both_hidden else 'visible '}and {hidden_kind} hidden units have no partition "
+            "function unless the weights stay small. Received: unbounded states on both sides. Use hidden='bernoulli', "
+            "or bound the weights by a kernel_constraint."
         )
 
 
@@ -313,6 +318,9 @@ class RBM(Machine):
         state, _ = self.advance(held.put(self.start(len(held.mask))), burn_in, False, None, held)
         averaged = self.as_function(gibbs_average)(state, as_count(num_steps, "num_steps"), held)
         return held.put(averaged)
+
+    def first_weights(self) -> Any:
+        return self.w_rec
 
     def reconstruction_field(self, v: Any) -> tf.Tensor:
         return self.visible_field(self.mean_h_from_v(v))
