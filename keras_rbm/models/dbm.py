@@ -449,7 +449,8 @@ class DBM(Labelled):
                 one has them beside its other visible units.
 
         Raises:
-            ValueError: if there are more or fewer, or one is not built or differs; nothing has changed then.
+            TypeError, ValueError: if it is no list of RBMs, there are more or fewer, or one is not built or differs;
+                nothing has changed then.
         """
         compose(self, rbms)
 
