@@ -295,7 +295,7 @@ def test_data_of_a_dbn_are_taken_up_to_its_top(direction, monkeypatch):
     up = Exact(dbn.rbms[0]).p_h_from_v(v[:1])
     seen = []
     sums = ais_module._log_z_base
-    monkeypatch.setattr(ais_module, "_log_z_base", lambda rbm, base: seen.append(base.visible.numpy()) or sums(rbm, base))
+    monkeypatch.setattr(ais_module, "_log_z_base", lambda rbm, b: seen.append(b.visible.numpy()) or sums(rbm, b))
     if direction == "burnt in":
         monkeypatch.setattr(exact_module, "MAX_LOG2_STATES", 1)
     function, sign = BOTH["forward" if direction == "forward" else "reverse"]
