@@ -13,7 +13,6 @@ from keras_rbm.arguments import clone
 from keras_rbm.models.labels import with_labels
 from keras_rbm.models.rbm import RBM, in_words
 from keras_rbm.models.stack import Stack
-from keras_rbm.random import Draws
 from keras_rbm.units import Mixed, Unit
 
 
@@ -74,9 +73,6 @@ class Greedy(Stack):
     @property
     def visible(self) -> Unit:
         return self.rbms[0].visible
-
-    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        raise NotImplementedError
 
 
 def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
