@@ -95,20 +95,29 @@ def checked_model(model: Any) -> Any:
     """
     if isinstance(model, type) or not hasattr(model, "undirected"):
         raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {_named(model)}")
-    if not model.built:
-        raise ValueError("A machine must be built before it is scored. Fit it, adapt it or call it on data.")
+    checked_finite(model)
     if not model.undirected().has_free_energy:
         raise ValueError(
             "An RBM with tied=False is a pair of conditionals and has no likelihood. Received: tied=False. Use a tied "
             "RBM, or score the DBN that it belongs to."
         )
+    return model
+
+
+def checked_finite(model: Any) -> None:
+    """Refuses a model that is not built or not finite.
+
+    Raises:
+        ValueError: if it is either.
+    """
+    if not model.built:
+        raise ValueError("A machine must be built before it is scored. Fit it, adapt it or call it on data.")
     for weight in model.weights:
         if tf.as_dtype(weight.dtype).is_floating and not tf.reduce_all(tf.math.is_finite(weight)):
             raise ValueError(
                 f"Parameters must be finite. Received: {weight.path} with NaN or infinity. Train the model again, with "
                 "a lower learning rate."
             )
-    return model
 
 
 def _named(value: Any) -> str:

@@ -1,36 +1,32 @@
-"""SavedModel signatures: a machine's questions, for places where Keras and this package are not installed."""
+"""SavedModel signatures: a model's questions, for places where Keras and this package are not installed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 
-def write(machine: Any, filepath: Any) -> list[str]:
-    """Writes a SavedModel with an endpoint for each question that the machine can answer; the first serves by default.
-
-    `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;
-    `class_log_probs(v)` (machines with label units: their first endpoint) too;
-    `sample(num_samples, num_steps)` takes two int32 scalars, and its random state goes on from call to call.
+def write(model: Any, filepath: Any, format: str) -> list[str]:
+    """Writes a SavedModel with an endpoint for each question that the model can answer; the first serves by default.
 
     Args:
-        machine: a built machine.
+        model: a built model, whose `endpoints()` are functions and their signatures, by name.
         filepath: the folder to write.
+        format: `"tf_saved_model"`.
 
     Returns:
         the names of the endpoints.
+
+    Raises:
+        ValueError: if the model is not built, or the format another.
     """
-    v = tf.TensorSpec((None, machine.visible.width), tf.float32, name="v")
-    counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
-    classes = {"class_log_probs": (machine.class_log_probs, [v])} if machine.num_classes else {}
-    endpoints = {**classes, "encode": (machine.encode, [v]), "reconstruct": (machine.reconstruct, [v])}
-    if machine.has_free_energy:
-        endpoints["free_energy"] = (machine.free_energy, [v])
-    endpoints["sample"] = (machine.sample, counts)
-    archive = keras.export.ExportArchive()
-    archive.track(machine)
+    if format != "tf_saved_model":
+        raise ValueError(f"`format` must be 'tf_saved_model'. Received: format={format!r}")
+    if not model.built:
+        raise ValueError("A machine must be built before it is exported. Fit it, adapt it or call it on data.")
+    archive, endpoints = keras.export.ExportArchive(), model.endpoints()
+    archive.track(model)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=signature)
     archive.write_out(str(filepath), verbose=False)

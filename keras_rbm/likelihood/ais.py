@@ -228,13 +228,13 @@ def _log_z_base(rbm: Any, base: Base) -> float:
 
 
 def _burnt_in(rbm: Any, v: tf.Tensor, num_steps: int, seed: int, verbose: Any) -> tf.Tensor:
-    sweeps, key = rbm.as_function(_sweeps, jit_compile=True), key_of(seed, 7)
+    sweep, key = rbm.as_function(sweeps, jit_compile=True), key_of(seed, 7)
     for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
-        v = sweeps(v, start, stop, key)
+        v = sweep(v, start, stop, key)
     return v
 
 
-def _sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     def step(k: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return k + 1, sweep_from(rbm, rbm.hidden_input(v), 1.0, 0.0, Draws(key_at(key, k)))
 
@@ -250,7 +250,7 @@ def _anneal(
         the sum of `log p*(v; beta') - log p*(v; beta)` over the steps, `(chains,)`, float64, `p*` the visible marginal
         before normalisation.
     """
-    step = rbm.as_function(_anneal_steps, jit_compile=True)
+    step = rbm.as_function(anneal_steps, jit_compile=True)
     log_weights = tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
     for start, stop in _chunks(len(betas) - 1, verbose, title):
@@ -258,7 +258,7 @@ def _anneal(
     return log_weights.numpy()
 
 
-def _anneal_steps(
+def anneal_steps(
     rbm: Any,
     v: tf.Tensor,
     log_weights: tf.Tensor,

@@ -123,7 +123,7 @@ def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     key, found = key_of(seed, 5), []
     for i, batch in enumerate(model.checked_batches(x)):
         v = model.as_states(batch)
-        _check_states(model.visible, v)
+        check_states(model.visible, v)
         keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
         found.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
     if not found:
@@ -131,7 +131,7 @@ def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _check_states(units: Unit, v: tf.Tensor) -> None:
+def check_states(units: Unit, v: tf.Tensor) -> None:
     """Refuses means of states, such as grey levels: only states have a likelihood."""
     found = units.are_states(v)
     if not tf.reduce_all(found):

@@ -95,7 +95,8 @@ def site_log_odds(machine: Any, v: tf.Tensor, field: tf.Tensor, site: tf.Tensor)
     low, high = _two_states(machine.visible)
     v_site = tf.gather(v, site, batch_dims=1)
     w_site = tf.cast(tf.gather(machine.w_rec, site), field.dtype)
-    b_site = tf.cast(tf.gather(machine.visible.bias, site), field.dtype)
+    bias = tf.broadcast_to(tf.cast(machine.visible.bias, field.dtype), tf.shape(v))  # one for all, or one a row
+    b_site = tf.gather(bias, site, batch_dims=1)
 
     def log_weight(state: float) -> tf.Tensor:
         return b_site * state + machine.hidden.log_partition(field + (state - v_site)[:, None] * w_site)

@@ -60,6 +60,10 @@ class Labelled(Machine):
         values = super().examination(v, weights, y)
         return values if y is None else {**values, **grades(self.class_log_probs(v), y)}
 
+    def endpoints(self) -> dict[str, tuple]:
+        found = super().endpoints()
+        return {"class_log_probs": (self.class_log_probs, found["encode"][1]), **found} if self.num_classes else found
+
     @property
     def clampable(self) -> unit_kinds.Unit:
         if not self.num_classes:

@@ -42,6 +42,8 @@ class Learner(keras.Model):
     num_classes: int = 0
     #: Gibbs sweeps that draw missing values; 0 if no value may be missing.
     missing_steps: int = 0
+    #: What is said of a batch with unsound weights.
+    weights_error = "`sample_weight` must be finite and not negative. Received: a batch where one is not"
 
     built: bool
     steps_per_execution: int
@@ -235,19 +237,14 @@ class Learner(keras.Model):
         Args:
             labelled: whether the labels are looked at, if there are label units.
         """
-        num_classes = self.num_classes if labelled else 0
         if checks.is_array(x):
-            x = self._checked_rows(x, bool(self.missing_steps))
-            if num_classes:
-                y = checks.checked_labels(y, len(x), num_classes)
+            x, y = self._checked_arrays(x, y, labelled)
             if sample_weight is not None:
                 sample_weight = checks.checked_weights(sample_weight, len(x))
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
             batch, labels, x = checks.first_batch(x)
-            batch = self._checked_rows(batch, bool(self.missing_steps))
-            if num_classes:
-                checks.checked_labels(labels, len(batch), num_classes)
+            self._checked_arrays(batch, labels, labelled)
         else:
             raise TypeError(
                 "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "
@@ -260,6 +257,13 @@ class Learner(keras.Model):
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
         return x, y, sample_weight
+
+    def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
+        """Inputs, and what comes with them if it is looked at."""
+        x = self._checked_rows(x, bool(self.missing_steps))
+        if self.num_classes and labelled:
+            y = checks.checked_labels(y, len(x), self.num_classes)
+        return x, y
 
     def _checked_rows(self, x: Any, missing: bool = False) -> np.ndarray | tf.Tensor:
         """Rows of data, in the domain of the visible units of this learner, which is built for them if need be."""
@@ -341,7 +345,7 @@ class Learner(keras.Model):
         if code == 3:
             raise ValueError(f"Labels must be integers from 0 to {self.num_classes - 1}. Received: a batch with others")
         if code == 2:
-            raise ValueError("`sample_weight` must be finite and not negative. Received: a batch where one is not")
+            raise ValueError(self.weights_error)
         raise FloatingPointError(
             "Training diverged: gradients are not finite. The parameters are those before that update. Lower the "
             f"learning rate (now {float(self.optimizer.learning_rate):g}), clip gradients (clipnorm=...), or, for "

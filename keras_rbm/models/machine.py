@@ -286,17 +286,26 @@ class Machine(Compiling, Learner):
 
     # --- leaving
 
+    def endpoints(self) -> dict[str, tuple]:
+        """What `export` writes: functions and their signatures, by name."""
+        v = tf.TensorSpec((None, self.visible.width), tf.float32, name="v")
+        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
+        found = {"encode": (self.encode, [v]), "reconstruct": (self.reconstruct, [v])}
+        if self.has_free_energy:
+            found["free_energy"] = (self.free_energy, [v])
+        return {**found, "sample": (self.sample, counts)}
+
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
-        """Writes a SavedModel whose signatures are this machine's questions; see `keras_rbm.export`.
+        """Writes a SavedModel whose endpoints are this machine's questions.
+
+        `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;
+        `class_log_probs(v)` (machines with label units: their first endpoint) too; `sample(num_samples, num_steps)`
+        takes two int32 scalars, and its random state goes on from call to call.
 
         Raises:
             ValueError: if the machine is not built, or the format another.
         """
-        if format != "tf_saved_model":
-            raise ValueError(f"`format` must be 'tf_saved_model'. Received: format={format!r}")
-        if not self.built:
-            raise ValueError("A machine must be built before it is exported. Fit it, adapt it or call it on data.")
-        export.write(self, filepath)
+        export.write(self, filepath, format)
 
 
 def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:

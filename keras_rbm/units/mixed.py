@@ -144,7 +144,7 @@ class Mixed(Unit):
 
     def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
         counts = np.broadcast_to(count, mean.shape)
-        return np.concatenate(self._each(lambda part, mean, count: part.bias_for(mean, count), mean, counts))
+        return np.concatenate(self._each(lambda part, mean, count: part.bias_for(mean, count), mean, counts), -1)
 
     def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:
         self._each(lambda part, mean, variance: part.adapt_scale(mean, variance), mean, variance)

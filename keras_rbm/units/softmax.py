@@ -129,7 +129,7 @@ class Softmax(Unit):
     def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
         # Half a case more of each state keeps the bias of a state never seen finite; a site's biases sum to 0.
         log_p = np.log((count * mean + 0.5) / (count + 0.5 * self.num_states)).reshape(-1, self.num_states)
-        return (log_p - log_p.mean(1, keepdims=True)).ravel()
+        return (log_p - log_p.mean(1, keepdims=True)).reshape(mean.shape)
 
     def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
         dense = keras.layers.Dense(self.width, name=f"{name}_fields")

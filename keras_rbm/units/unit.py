@@ -136,7 +136,7 @@ class Unit(keras.layers.Layer):
 
     def energy(self, x: tf.Tensor) -> tf.Tensor:
         """The group's own energy, `base(x) - bias . x`, `(batch,)`."""
-        return self.base(x) - tf.linalg.matvec(x, tf.cast(self.bias, x.dtype))
+        return self.base(x) - tf.reduce_sum(x * tf.cast(self.bias, x.dtype), -1)
 
     def log_prob(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
         """`log p(x | field)`, `(batch,)`; for states between 0 and 1 of Bernoulli units, minus the cross-entropy."""

@@ -1,0 +1,492 @@
+"""Sequences: an RBM a frame, whose biases a recurrent network sets."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm import export
+from keras_rbm.arguments import positive_integer
+from keras_rbm.likelihood.pseudo import one_flip
+from keras_rbm.models import data as checks
+from keras_rbm.models.forecast import Forecast
+from keras_rbm.models.frames import FrameRBMs
+from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.machine import Compiling, as_count
+from keras_rbm.models.rbm import RBM, with_zero_gradients
+from keras_rbm.models.sequences import SequenceLearner, shape_error
+from keras_rbm.samplers import CD, Held, gibbs
+from keras_rbm.samplers import get as get_sampler
+from keras_rbm.samplers.gibbs import put
+from keras_rbm.units import Unit
+
+
+class Memory(NamedTuple):
+    """What is known of the frames so far.
+
+    Args:
+        output: of the recurrence at the last frame, `(sequences, recurrent units)`; zeros before the first.
+        states: of each recurrent layer.
+    """
+
+    output: tf.Tensor
+    states: list[list[tf.Tensor]]
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class RNNRBM(Compiling, SequenceLearner):
+    """An RNN-RBM: a sequence model whose frames `v_t` are distributed as RBMs that share weights, with biases set by
+    the past.
+
+        b_t = b + u_{t-1} . w_uv        c_t = c + u_{t-1} . w_uh        u_0 = 0
+        u_t = recurrence(v_t, u_{t-1})
+        p(v_t | v_1 ... v_{t-1}) = the RBM with weights w_rec and biases b_t, c_t
+
+    It learns from sequences `(batch, time, visible)` by the gradient of `mean F_t(v_t) - mean F_t(samples)` through
+    time: one pass of the recurrence, then a few Gibbs sweeps from all frames of the batch at once. As a layer it maps
+    sequences to the means of the hidden units at each frame, `(batch, time, units)`.
+
+    Logs of `fit`, means over the frames that are not padding: `loss` (free-energy difference, nats a frame: a signal,
+    not a measure of quality), `reconstruction_error` (nats a frame, or squared error) and, for visible units with two
+    states, `pseudo_log_likelihood` (nats a frame).
+
+    Args:
+        units: number of hidden units of the RBM.
+        recurrent: a Keras RNN layer (`SimpleRNN`, `LSTM`, `GRU`, `RNN` over any cell), a list of such, from the lowest
+            up, or a number: of units of a `SimpleRNN`. Layers are told to return sequences and states.
+        visible, hidden: kinds of units, as in `RBM`.
+        sampler: `"cd"` or a `samplers.CD`. Others are refused: a persistent chain would belong to no frame's RBM.
+        kernel_initializer, kernel_regularizer, kernel_constraint: of `w_rec`, as in `RBM`.
+        seed: rules initial weights (those of layers given have seeds of their own) and all sampling.
+
+    Raises:
+        ValueError: for a sampler with persistent chains, layers that look into the future, or as `RBM` does.
+        TypeError: if `recurrent` has no Keras RNN layers.
+
+    Example:
+
+    ```python
+    model = keras_rbm.RNNRBM(150, recurrent=keras.layers.LSTM(100), sampler=keras_rbm.samplers.CD(15), seed=0)
+    x, mask = keras_rbm.datasets.subsequences(rolls, max_frames=100)
+    model.compile(keras.optimizers.Adam(1e-3, clipnorm=1.0))
+    model.fit(x, mask, batch_size=32, epochs=100)
+    model.generate(200, num_sequences=2)
+    ```
+
+    Reference:
+        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences",
+        section 3.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        recurrent: Any = 100,
+        visible: Any = "bernoulli",
+        hidden: Any = "bernoulli",
+        sampler: Any = "cd",
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        sampler = get_sampler(sampler)
+        if not isinstance(sampler, CD):
+            raise ValueError(
+                "Each frame has an RBM of its own, and a persistent chain would belong to none of them. Received: "
+                f"sampler={type(sampler).__name__}. Use samplers.CD(num_steps=15), which starts from the frames."
+            )
+        self.rbm = RBM(
+            units,
+            visible=visible,
+            hidden=hidden,
+            sampler=sampler,
+            centered=False,
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            kernel_constraint=kernel_constraint,
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="rbm",
+        )
+        self.units, self.seed = self.rbm.units, self.rbm.seed
+        self.recurrent = self.recurrence(recurrent)
+        self._trackers = {
+            name: keras.metrics.Mean(name)
+            for name in ("reconstruction_error", "pseudo_log_likelihood")[: 1 + self.visible.is_binary]
+        }
+
+    def recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
+        """The layers that `recurrent` means."""
+        if not isinstance(recurrent, (keras.layers.Layer, dict, list, tuple)):
+            size, seed = positive_integer(recurrent, "recurrent"), self.seed
+            recurrent = keras.layers.SimpleRNN(
+                size,
+                kernel_initializer=keras.initializers.GlorotUniform(seed),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+                dtype=self.dtype_policy,
+            )
+        layers = []
+        for layer in recurrent if isinstance(recurrent, (list, tuple)) else [recurrent]:
+            layer = keras.saving.deserialize_keras_object(layer) if isinstance(layer, dict) else layer
+            if not isinstance(layer, keras.layers.RNN):
+                raise TypeError(
+                    "`recurrent` must be a number of units, or Keras RNN layers: SimpleRNN, LSTM, GRU or RNN. "
+                    f"Received: {type(layer).__name__}"
+                )
+            if layer.go_backwards or layer.stateful:
+                raise ValueError(
+                    "A recurrence goes forward, and its state is kept by `generate` and `listen`. Received: a layer "
+                    f"with go_backwards={layer.go_backwards}, stateful={layer.stateful}"
+                )
+            layer.return_sequences = layer.return_state = True
+            layers.append(layer)
+        if not layers:
+            raise ValueError("`recurrent` must name at least one layer. Received: none")
+        return layers
+
+    @property
+    def visible(self) -> Unit:
+        """The visible units, which own the constant part of the visible bias."""
+        return self.rbm.visible
+
+    @property
+    def hidden(self) -> Unit:
+        """The hidden units, which own the constant part of the hidden bias."""
+        return self.rbm.hidden
+
+    def build(self, input_shape: Any) -> None:
+        if self.built:
+            return
+        if error := shape_error(input_shape, None):
+            raise error
+        width = int(input_shape[-1])
+        self.rbm.build((None, width))
+        shape: tuple = (None, None, self.recurrent_width)
+        for layer in self.recurrent:
+            if not layer.built:
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)[0]
+        normal = keras.initializers.RandomNormal(stddev=0.01, seed=self.seed)
+        for name, to in (("w_uv", width), ("w_uh", self.units)):
+            setattr(self, name, self.add_weight(shape=(shape[-1], to), initializer=normal, name=name))
+        self.built = True
+
+    # --- the past
+
+    @property
+    def recurrent_width(self) -> int:
+        """Width of what the recurrence is fed."""
+        return self.visible.width
+
+    @property
+    def recurrent_variables(self) -> list:
+        """What is trained of the recurrence alone."""
+        return [variable for layer in self.recurrent for variable in layer.trainable_variables]
+
+    def recurrent_input(self, v: tf.Tensor) -> tf.Tensor:
+        """What the recurrence is fed at frames `v` `(batch, time, visible)`."""
+        return v
+
+    def blank(self, num_sequences: Any) -> Memory:
+        """The memory before the first frame."""
+        states = [layer.get_initial_state(num_sequences) for layer in self.recurrent]
+        states = [list(state) if isinstance(state, (list, tuple)) else [state] for state in states]
+        return Memory(tf.zeros((num_sequences, self.w_uv.shape[0]), self.state_dtype), states)
+
+    def recur(
+        self, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory, training: bool = False
+    ) -> tuple[tf.Tensor, Memory]:
+        """The recurrence over frames `v` `(batch, time, visible)`: `u_{t-1}` at each, `(batch, time, recurrent units)`,
+        and the memory after the last."""
+        x, states = self.recurrent_input(v), []
+        for layer, state in zip(self.recurrent, memory.states, strict=True):
+            x, *state = layer(x, mask=mask, initial_state=state, training=training)
+            states.append(state)
+        u = tf.cast(x, self.state_dtype)
+        before = tf.concat([memory.output[:, None], u[:, :-1]], 1)
+        return before, Memory(u[:, -1], states)
+
+    def biases(self, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`b_t` and `c_t` where the recurrence's output at the frame before is `u` `(..., recurrent units)`."""
+        pairs = (self.visible.bias, self.w_uv), (self.hidden.bias, self.w_uh)
+        b, c = (tf.cast(bias, u.dtype) + tf.tensordot(u, tf.cast(kernel, u.dtype), 1) for bias, kernel in pairs)
+        return b, c
+
+    def frame_biases(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The biases of each frame's RBM, which the frames before it set.
+
+        Args:
+            v: sequences, `(batch, time, visible)`.
+            mask: booleans, `(batch, time)`, False where a frame is padding.
+
+        Returns:
+            `(batch, time, visible)` and `(batch, time, units)`.
+        """
+        v, mask = self.as_sequences(v, mask)
+        return self.biases(self.recur(v, mask, self.blank(tf.shape(v)[0]))[0])
+
+    def frame_rbms(self, u: tf.Tensor) -> FrameRBMs:
+        """The RBMs of all frames, rows of one after the other, where the recurrence's outputs before are `u`."""
+        b, c = self.biases(tf.reshape(u, (-1, u.shape[-1])))
+        return FrameRBMs(self.rbm, b, c)
+
+    # --- as a layer
+
+    def encode(self, v: Any, mask: Any = None) -> tf.Tensor:
+        """Means of the hidden units at each frame of `v` `(batch, time, visible)`, `(batch, time, units)`."""
+        v, mask = self.as_sequences(v, mask)
+        _, c = self.frame_biases(v, mask)
+        flat = tf.reshape(v, (-1, v.shape[-1]))
+        inputs = tf.reshape(self.rbm.hidden_input(flat), tf.shape(c))
+        return self.hidden.mean(c + inputs)
+
+    def call(self, inputs: Any, mask: Any = None) -> tf.Tensor:
+        h = self.encode(inputs, mask)
+        unused = [self.visible.bias, *self.visible.other_parameters, self.w_uv]
+        return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        return (*input_shape[:2], self.units)
+
+    # --- learning
+
+    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
+        return self._lesson(v, weights, True)
+
+    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return self._lesson(v, weights, False).values
+
+    def _lesson(self, v: tf.Tensor, weights: tf.Tensor, training: bool) -> Lesson:
+        variables = self.trainable_variables
+        rows, flat = tf.reshape(v, (-1, v.shape[-1])), tf.reshape(weights, [-1])
+        with tf.GradientTape() as tape:
+            tape.watch([variable.value for variable in variables])
+            u, _ = self.recur(v, weights > 0, self.blank(tf.shape(v)[0]), training)
+            rbms = self.frame_rbms(u)
+            with tape.stop_recording():
+                samples = self.rbm.sampler.negative_phase(rbms, rows, flat)
+            losses = rbms.free_energy(rows) - rbms.free_energy(samples.v)
+            loss = weighted_mean(losses, flat)
+        gradients = tape.gradient(loss, [x.value for x in variables], unconnected_gradients="zero")
+        values = {"loss": losses, "reconstruction_error": rbms.reconstruction_error(rows)}
+        if "pseudo_log_likelihood" in self._trackers:
+            values["pseudo_log_likelihood"] = one_flip(rbms, rows, self.rbm.stream)
+        values = {name: tf.reshape(value, tf.shape(weights)) for name, value in values.items()}
+        return Lesson(values, list(zip(variables, gradients, strict=True)), lambda: None)
+
+    def pretrain(
+        self,
+        x: Any,
+        mask: Any = None,
+        epochs: int = 10,
+        recurrent_epochs: int = 10,
+        optimizer: Any = "adam",
+        batch_size: int = 100,
+        recurrent_batch_size: int = 32,
+        verbose: Any = "auto",
+        **kwargs: Any,
+    ) -> list[keras.callbacks.History]:
+        """Trains the RBM on single frames, in any order, and then the recurrence, to predict frames from the biases
+        that the past gives to the visible units alone. `fit` trains both together.
+
+        Args:
+            x, mask: arrays, as in `fit`.
+            epochs, batch_size: of the RBM, which starts from the frames' means; batches of frames.
+            recurrent_epochs, recurrent_batch_size: of the recurrence; batches of sequences.
+            optimizer: of both, each with a new copy.
+            kwargs: given to both trainings' `fit`.
+
+        Returns:
+            a `History` each.
+
+        Raises:
+            ValueError: as `fit` does; before the first step.
+
+        Reference:
+            Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional
+            sequences", section 4.1.
+        """
+        for name, value in (("epochs", epochs), ("recurrent_epochs", recurrent_epochs)):
+            positive_integer(value, name)
+        x, mask = self.checked_sequences(x, mask)
+        config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+        frames = np.asarray(x)[mask]
+        self.rbm.adapt(frames)
+        stages = (
+            ("The RBM, on single frames", self.rbm, (frames,), epochs, batch_size),
+            ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
+        )
+        histories = []
+        for title, learner, data, number, size in stages:
+            if verbose:
+                print(title)
+            learner.compile(keras.optimizers.deserialize(config))
+            histories.append(learner.fit(*data, batch_size=size, epochs=number, verbose=verbose, **kwargs))
+        return histories
+
+    # --- samples
+
+    def listen(self, v: Any, mask: Any = None, memory: Memory | None = None) -> Memory:
+        """The memory after frames `v` `(sequences, time, visible)`: what `generate` goes on from.
+
+        Args:
+            mask: booleans, `(sequences, time)`, False where a frame is padding.
+            memory: of the frames before; nothing by default.
+        """
+        v, mask = self.as_sequences(v, mask)
+        return self.as_function(_listen)(v, mask, self.blank(tf.shape(v)[0]) if memory is None else memory)
+
+    def generate(
+        self,
+        num_steps: Any,
+        prime: Any = None,
+        num_sequences: Any = 1,
+        gibbs_steps: Any = 25,
+        clamp: Any = None,
+        values: Any = None,
+        memory: Memory | None = None,
+        return_memory: bool = False,
+    ) -> Any:
+        """New sequences, frame by frame: each is drawn by Gibbs sampling from its RBM, and heard before the next.
+
+        Args:
+            num_steps: frames a sequence, at least 1, those of `prime` among them.
+            prime: frames that the sequences begin with, `(time, visible)` or `(num_sequences, time, visible)`.
+            num_sequences: how many.
+            gibbs_steps: sweeps a frame, from states drawn from its biases.
+            clamp: which visible units are held while the others are sampled, booleans that broadcast to
+                `(num_sequences, num_steps, visible)`: the notes of a melody, say. Frames of `prime` are all held.
+            values: what they are held at; the same shapes.
+            memory: goes on where the sequences left that gave it, `num_sequences` of them.
+            return_memory: whether to return the memory at the end, too.
+
+        Returns:
+            states `(num_sequences, num_steps, visible)`, or these and the memory.
+
+        Raises:
+            ValueError: for counts that are not positive, a prime that is as long as the sequences or longer, frames
+                outside the units' domain, shapes that do not fit, or if the model is not built.
+
+        Example:
+
+        ```python
+        tune, memory = model.generate(100, prime=x[0, :16], return_memory=True)
+        more = model.generate(100, memory=memory)
+        harmonies = model.generate(len(roll), num_sequences=4, clamp=np.arange(88) >= 44, values=roll)
+        ```
+        """
+        if not self.built:
+            raise ValueError("A model must be built before it generates. Fit it, or call it on data.")
+        num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
+        num_sequences = as_count(num_sequences, "num_sequences")
+        start = self.blank(num_sequences) if memory is None else memory
+        if memory is not None and len(memory.output) != num_sequences:
+            raise ValueError(
+                f"`memory` must be that of num_sequences={int(num_sequences)} sequences. "
+                f"Received: one of {len(memory.output)}"
+            )
+        held = None
+        if clamp is not None or values is not None:
+            held = self._held(clamp, values, int(num_sequences), int(num_steps))
+        told = tf.zeros((num_sequences, 0, self.visible.width), self.state_dtype)
+        if prime is not None:
+            told = self._told(prime, int(num_sequences), int(num_steps))
+            start = self.listen(told, memory=start)
+            held = held and Held(*(x[:, told.shape[1] :] for x in held[:2]))
+        number = num_steps - tf.shape(told)[1]
+        frames, end = self.as_function(_generate)(start, number, gibbs_steps, held)
+        frames = tf.concat([told, frames], 1)
+        return (frames, end) if return_memory else frames
+
+    def _told(self, prime: Any, num_sequences: int, num_steps: int) -> tf.Tensor:
+        """Checked frames that sequences begin with, `(num_sequences, time, visible)`."""
+        prime = np.asarray(prime, self.state_dtype)
+        prime, _ = self.checked_sequences(prime[None] if prime.ndim == 2 else prime)
+        if prime.shape[1] >= num_steps:
+            raise ValueError(
+                "`num_steps` counts the frames of `prime` too, and must be more. "
+                f"Received: num_steps={num_steps}, a prime of {prime.shape[1]} frames"
+            )
+        if len(prime) not in (1, num_sequences):
+            raise ValueError(
+                f"`prime` must have one sequence, or num_sequences={num_sequences}. Received: {len(prime)} sequences"
+            )
+        return tf.constant(np.broadcast_to(prime, (num_sequences, *prime.shape[1:])))
+
+    def _held(self, clamp: Any, values: Any, num_sequences: int, num_steps: int) -> Held:
+        """Checked masks and values, `(num_sequences, num_steps, visible)`."""
+        shape, width = (num_sequences, num_steps, self.visible.width), self.visible.width
+        rows = []
+        for name, array in (("clamp", clamp), ("values", values)):
+            if array is None:
+                raise ValueError("`clamp` says which units are held, `values` at what: give both or neither.")
+            try:
+                rows.append(np.broadcast_to(array, shape).reshape(-1, width))
+            except ValueError:
+                raise ValueError(
+                    f"`{name}` must broadcast to (num_sequences, num_steps, visible), here {shape}. "
+                    f"Received: shape={np.shape(array)}"
+                ) from None
+        mask, rows = checks.checked_clamp(self.visible, *rows, len(rows[0]), self.state_dtype)
+        return Held(*(tf.constant(x.reshape(shape)) for x in (mask, rows)))
+
+    # --- leaving
+
+    def endpoints(self) -> dict[str, tuple]:
+        """What `export` writes: functions and their signatures, by name."""
+        v = tf.TensorSpec((None, None, self.visible.width), tf.float32, name="v")
+        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_steps", "num_sequences")]
+        return {
+            "encode": (self.encode, [v]),
+            "generate": (lambda num_steps, num_sequences: self.generate(num_steps, None, num_sequences), counts),
+            "continue": (self._continue, [v, counts[0]]),
+        }
+
+    def _continue(self, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+        return _generate(self, self.listen(v), num_steps, tf.constant(25), None)[0]
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
+        """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_steps,
+        num_sequences)` and `continue(v, num_steps)`, which returns the frames that follow; 25 Gibbs steps a frame.
+
+        Raises:
+            ValueError: if the model is not built, or the format another.
+        """
+        export.write(self, filepath, format)
+
+    def get_config(self) -> dict:
+        rbm = self.rbm.get_config()
+        own = ("units", "visible", "hidden", "sampler", "seed")
+        kernel = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+        return {**super().get_config(), **{name: rbm[name] for name in own + kernel}, **self.recurrent_config()}
+
+    def recurrent_config(self) -> dict:
+        """What `get_config` says of the recurrence."""
+        return {"recurrent": [keras.saving.serialize_keras_object(layer) for layer in self.recurrent]}
+
+
+def _listen(model: RNNRBM, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory) -> Memory:
+    return model.recur(v, mask, memory)[1]
+
+
+def _generate(
+    model: RNNRBM, memory: Memory, num_steps: tf.Tensor, gibbs_steps: tf.Tensor, held: Held | None
+) -> tuple[tf.Tensor, Memory]:
+    shape = (memory.output.shape[0], model.visible.width)
+    frames = tf.TensorArray(model.state_dtype, num_steps, element_shape=shape)
+
+    def step(t: tf.Tensor, memory: Memory, frames: tf.TensorArray) -> tuple:
+        rbms = model.frame_rbms(memory.output)
+        now = None if held is None else Held(held.mask[:, t], held.values[:, t])
+        v = gibbs(rbms, put(now, rbms.start()), gibbs_steps, held=now)
+        return t + 1, model.recur(v[:, None], None, memory)[1], frames.write(t, v)
+
+    _, memory, frames = tf.while_loop(lambda t, *_: t < num_steps, step, (0, memory, frames))
+    return tf.transpose(frames.stack(), (1, 0, 2)), memory
