@@ -22,13 +22,15 @@ if _keras.config.backend() != "tensorflow":
 
 from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
 from keras_rbm.datasets import load
-from keras_rbm.models import DBM, DBN, RBM, ClassificationRBM, Hopfield
+from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 from keras_rbm.version import __version__
 
 __all__ = [
     "DBM",
     "DBN",
     "RBM",
+    "RNNRBM",
+    "RTRBM",
     "ClassificationRBM",
     "Hopfield",
     "__version__",

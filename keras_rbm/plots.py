@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
+from keras_rbm.datasets.sequences import binary_roll, held_notes
+
 _CELL = 0.42  # inches that one small picture takes
 _LABELS = {
     "loss": "free-energy difference (nats a case)",
@@ -123,6 +125,49 @@ def fantasies(
     if labels:
         height = image_shape[0] + 1
         axes.set_yticks([i * height + image_shape[0] / 2 - 0.5 for i in range(num_rows)], labels, fontsize=7)
+    return figure
+
+
+def piano_rolls(rolls: Mapping[str, Any], dt: float, lowest: int, title: str = "") -> matplotlib.figure.Figure:
+    """Piano rolls one above the other on common axes, a bar for each held note.
+
+    Args:
+        rolls: for each panel, by name, 0 and 1, `(frames, notes)`.
+        dt: seconds a frame.
+        lowest: the MIDI note number of the first column.
+
+    Raises:
+        ValueError: if there is no roll, their widths differ, a value is neither 0 nor 1, or `dt` is not positive.
+    """
+    panels = {name: binary_roll(roll) for name, roll in rolls.items()}
+    widths = sorted({roll.shape[1] for roll in panels.values()})
+    if len(widths) != 1:
+        raise ValueError(f"Rolls must be at least one, of one width. Received: widths={widths}")
+    if not 0 < dt < math.inf:
+        raise ValueError(f"`dt` must be a positive number of seconds. Received: dt={dt!r}")
+    used = np.flatnonzero(np.any([roll.any(0) for roll in panels.values()], axis=0))
+    bottom, top = (lowest + used[[0, -1]]) if len(used) else (lowest, lowest + widths[0] - 1)
+    top = max(top, bottom + 12)
+    seconds = dt * max(map(len, panels.values()))
+    size = (min(max(3.0 + 0.12 * seconds, 5.0), 9.0), len(panels) * (0.8 + 0.025 * (top - bottom)) + 0.6)
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    panes = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, (name, roll) in zip(panes, panels.items(), strict=True):
+        column, start, end = held_notes(roll).T
+        axes.barh(lowest + column, dt * (end - start), left=dt * start, height=0.8, color="C0")
+        axes.set_title(name, fontsize=8)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    panes[0].set_xlim(0, seconds)
+    panes[0].set_ylim(bottom - 1.5, top + 1.5)
+    octaves = [note for note in range(0, 128, 12) if bottom - 1.5 < note < top + 1.5]
+    panes[0].set_yticks(octaves, [f"{note} (C{note // 12 - 1})" for note in octaves])
+    panes[-1].set_xlabel("time (s)", fontsize=8)
+    figure.supylabel("MIDI note number", fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure
 
 

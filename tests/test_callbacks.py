@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_rbm import DBM, DBN, RBM, callbacks
-from keras_rbm.callbacks import FreeEnergyGap, Pictures
+from keras_rbm.callbacks import FreeEnergyGap, PianoRolls, Pictures
 from tests.enumeration import binary_states
 
 X = binary_states(6).astype("float32")
@@ -33,7 +33,7 @@ def scalars(folder, tag: str) -> list[float]:
 
 
 def test_public_names():
-    assert set(callbacks.__all__) >= {"FreeEnergyGap", "Pictures"}
+    assert set(callbacks.__all__) >= {"FreeEnergyGap", "PianoRolls", "Pictures"}
 
 
 # --- free energy gap
@@ -165,3 +165,74 @@ def test_fantasy_particles_go_on(tmp_path):
 def test_bad_arguments_of_pictures(arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         Pictures(**{"log_dir": tmp_path, "x": X, "image_shape": SHAPE, **arguments})
+
+
+# --- piano rolls
+
+ROLL = (np.random.default_rng(0).random((12, 6)) < 0.3).astype("uint8")
+
+
+class Musician(keras.Model):
+    """Generates the roll it is asked for, turned round in time."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(6)
+        self.asked = []
+
+    def call(self, x):
+        return self.layer(x)
+
+    def generate(self, num_steps, num_sequences=1):
+        self.asked.append((num_steps, num_sequences))
+        return tf.constant(ROLL[None, ::-1][:, :num_steps], tf.float32)
+
+
+def played(callback, epochs=5) -> Musician:
+    model = Musician()
+    model.compile("sgd", "mse")
+    model.fit(X, X, epochs=epochs, callbacks=[callback], verbose=0)
+    return model
+
+
+def test_piano_rolls_each_two_epochs(tmp_path):
+    model = played(PianoRolls(tmp_path, ROLL, 0.3, 60, every=2))
+    assert model.asked == [(12, 1), (12, 1)]
+    found = events(tmp_path)
+    assert found.Tags()["tensors"] == ["piano_rolls"]
+    assert [event.step for event in found.Tensors("piano_rolls")] == [1, 3]
+    for event in found.Tensors("piano_rolls"):
+        assert event.tensor_proto.string_val[2].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("num_steps", [None, 5, 40])
+def test_piano_rolls_show_as_many_frames_as_asked_for(num_steps, tmp_path, monkeypatch):
+    seen, drawn = [], callbacks.piano_rolls.plots.piano_rolls
+    monkeypatch.setattr(callbacks.piano_rolls.plots, "piano_rolls", lambda *args: seen.append(args) or drawn(*args))
+    model = played(PianoRolls(tmp_path, ROLL, 0.3, 60, num_steps=num_steps), epochs=1)
+    assert model.asked == [(num_steps or 12, 1)]
+    rolls, dt, lowest = seen[-1]
+    assert (dt, lowest) == (0.3, 60)
+    np.testing.assert_array_equal(rolls["training"], ROLL[:num_steps])
+    np.testing.assert_array_equal(rolls["generated"], ROLL[::-1][:num_steps])
+
+
+def test_a_machine_that_does_not_generate(tmp_path):
+    with pytest.raises(ValueError, match=r"a machine that generates sequences\. Received: RBM"):
+        fitted(PianoRolls(tmp_path, ROLL, 0.3, 60))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, "`every` must be a positive integer"),
+        ({"num_steps": 0}, "`num_steps` must be a positive integer"),
+        ({"dt": -1}, "`dt` must be a positive number of seconds"),
+        ({"roll": ROLL / 2}, "0 and 1 only"),
+        ({"roll": ROLL[0]}, r"shape \(frames, notes\)"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_of_piano_rolls(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        PianoRolls(**{"log_dir": tmp_path, "roll": ROLL, "dt": 0.3, "lowest": 60, **arguments})

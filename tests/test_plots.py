@@ -127,11 +127,62 @@ def test_learning_curves_have_a_panel_a_metric_and_a_line_a_training():
     ]
 
 
+ROLL = np.array([[1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1]])
+
+
+def bars(axes) -> list[tuple[float, ...]]:
+    """Note, start and end of each."""
+    return sorted(
+        (bar.get_y() + bar.get_height() / 2, bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches
+    )
+
+
+def test_piano_rolls_have_a_panel_a_roll_and_a_bar_a_held_note():
+    rolls = {"first": np.pad(ROLL, ((0, 0), (30, 50))), "second": np.pad(ROLL[:1], ((0, 0), (30, 50)))}
+    figure = plots.piano_rolls(rolls, dt=0.5, lowest=21, title="two")
+    assert [axes.get_title() for axes in figure.axes] == ["first", "second"]
+    assert figure.get_suptitle() == "two"
+    first, second = figure.axes
+    np.testing.assert_allclose(bars(first), [(51, 0, 1), (51, 1.5, 2), (54, 0, 0.5), (54, 1, 2)])
+    np.testing.assert_allclose(bars(second), [(51, 0, 0.5), (54, 0, 0.5)])
+    for axes in figure.axes:
+        assert axes.get_xlim() == (0, 2)
+        assert axes.get_ylim() == (49.5, 64.5), "an octave at least, with a margin"
+    assert labels(figure) == ["60 (C4)"]
+    assert second.get_xlabel() == "time (s)"
+
+
+def test_piano_rolls_are_cropped_to_what_any_uses():
+    low, high = np.zeros((2, 9, 88), "uint8")
+    low[0, 10], high[0, 80] = 1, 1
+    for axes in plots.piano_rolls({"low": low, "high": high}, 0.3, 21).axes:
+        assert axes.get_ylim() == (31 - 1.5, 101 + 1.5)
+    (silent,) = plots.piano_rolls({"silent": np.zeros((9, 88))}, 0.3, 21).axes
+    assert silent.get_ylim() == (21 - 1.5, 108 + 1.5)
+
+
+@pytest.mark.parametrize(
+    ("rolls", "dt", "message"),
+    [
+        ({}, 0.3, r"at least one, of one width. Received: widths=\[\]"),
+        ({"a": ROLL, "b": ROLL[:, :3]}, 0.3, r"of one width. Received: widths=\[3, 4\]"),
+        ({"a": ROLL[0]}, 0.3, r"shape \(frames, notes\).*Received: shape=\(4,\)"),
+        ({"a": ROLL / 2}, 0.3, "0 and 1 only. Received: min=0, max=0.5"),
+        ({"a": ROLL}, 0, "`dt` must be a positive number of seconds. Received: dt=0"),
+        ({"a": ROLL}, np.nan, "`dt` must be a positive number"),
+    ],
+)
+def test_what_is_no_piano_roll(rolls, dt, message):
+    with pytest.raises(ValueError, match=message):
+        plots.piano_rolls(rolls, dt, 21)
+
+
 FIGURES = {
     "filters": lambda: plots.filters(IMAGES.T, SHAPE, title="some"),
     "filter_panels": lambda: plots.filter_panels({"one": IMAGES.T, "two": -IMAGES.T}, SHAPE),
     "reconstructions": lambda: plots.reconstructions(IMAGES, IMAGES, SHAPE),
     "fantasies": lambda: plots.fantasies(IMAGES[None], SHAPE),
+    "piano_rolls": lambda: plots.piano_rolls({"one": ROLL, "two": 1 - ROLL}, 0.3, 60, "rolls"),
     "learning_curves": lambda: plots.learning_curves({"one": {"loss": [1.0, 2.0]}}, ["loss"]),
 }
 

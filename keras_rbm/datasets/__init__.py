@@ -1,12 +1,25 @@
-"""Pixels to unit-valued tensors."""
+"""Pixels and notes to unit-valued tensors."""
 
 from __future__ import annotations
 
-from keras_rbm.datasets import embedded, files, tfds
+from keras_rbm.datasets import embedded, files, midi, tfds
 from keras_rbm.datasets.batches import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
+from keras_rbm.datasets.sequences import Rolls, frames, subsequences
+from keras_rbm.datasets.tunes import folk_tunes
 
-__all__ = ["BINARIZE", "Data", "batches", "binarized", "load"]
+__all__ = [
+    "BINARIZE",
+    "Data",
+    "Rolls",
+    "batches",
+    "binarized",
+    "folk_tunes",
+    "frames",
+    "load",
+    "midi",
+    "subsequences",
+]
 
 _EMBEDDED = {"digits": embedded.digits, "bars_and_stripes": embedded.bars_and_stripes}
 

@@ -1,0 +1,73 @@
+"""What was read once, kept beside the files that it was read from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+#: The file, in the folder that was read.
+NAME = "rolls.npz"
+
+_FORMAT = 1
+
+
+class Found(NamedTuple):
+    """Rolls, uint8, `(frames, notes)`, and their names; and why some files were left out."""
+
+    rolls: list[np.ndarray]
+    names: list[str]
+    left_out: list[str]
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, which takes its place at the end; if writing fails, nothing is left of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fingerprint(folder: Path, files: Sequence[Path], *settings: Any) -> str:
+    """A word that is another one when a setting, or the name, the size or the time of a file is."""
+    listing = [(file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps([_FORMAT, settings, listing]).encode()).hexdigest()
+
+
+def store(path: Path, mark: str, found: Found) -> None:
+    """Keeps what was found, if the folder can be written to."""
+    try:
+        with whole(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                allow_pickle=False,
+                fingerprint=np.array(mark),
+                bits=np.packbits(np.concatenate(found.rolls), axis=1),
+                lengths=np.array([len(roll) for roll in found.rolls]),
+                names=np.array(found.names, dtype=str),
+                left_out=np.array(found.left_out, dtype=str),
+            )
+    except OSError:
+        pass  # the files are read again next time
+
+
+def fetch(path: Path, mark: str, width: int) -> Found | None:
+    """What was kept, or nothing if that is missing, damaged or of other files or settings; nothing is unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if stored["fingerprint"].item() != mark:
+                return None
+            bits, lengths, names, left_out = (stored[name] for name in ("bits", "lengths", "names", "left_out"))
+        rolls = np.split(np.unpackbits(bits, axis=1, count=width), np.cumsum(lengths)[:-1])
+        return Found(rolls, names.tolist(), left_out.tolist())
+    except Exception:  # whatever a damaged archive leads to: the files themselves are there to be read
+        return None
