@@ -12,8 +12,8 @@ from keras_rbm.units import Unit
 class BiasedUnits:
     """A group of units with a bias for each row, `(rows, units)`; whatever needs no bias, its kind answers."""
 
-    field = Unit.field
-    energy = Unit.energy
+    field: Any = Unit.field
+    energy: Any = Unit.energy
 
     def __init__(self, units: Unit, bias: tf.Tensor) -> None:
         self._units, self.bias = units, bias

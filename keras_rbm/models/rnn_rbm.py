@@ -320,7 +320,7 @@ class RNNRBM(Compiling, SequenceLearner):
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
         stages = (
-            ("The RBM, on single frames", self.rbm, (frames,), epochs, batch_size),
+            ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
         )
         histories = []
@@ -328,7 +328,7 @@ class RNNRBM(Compiling, SequenceLearner):
             if verbose:
                 print(title)
             learner.compile(keras.optimizers.deserialize(config))
-            histories.append(learner.fit(*data, batch_size=size, epochs=number, verbose=verbose, **kwargs))
+            histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, **kwargs))
         return histories
 
     # --- samples
@@ -399,7 +399,7 @@ class RNNRBM(Compiling, SequenceLearner):
         if prime is not None:
             told = self._told(prime, int(num_sequences), int(num_steps))
             start = self.listen(told, memory=start)
-            held = held and Held(*(x[:, told.shape[1] :] for x in held[:2]))
+            held = held and Held(held.mask[:, told.shape[1] :], held.values[:, told.shape[1] :])
         number = num_steps - tf.shape(told)[1]
         frames, end = self.as_function(_generate)(start, number, gibbs_steps, held)
         frames = tf.concat([told, frames], 1)
@@ -434,8 +434,8 @@ class RNNRBM(Compiling, SequenceLearner):
                     f"`{name}` must broadcast to (num_sequences, num_steps, visible), here {shape}. "
                     f"Received: shape={np.shape(array)}"
                 ) from None
-        mask, rows = checks.checked_clamp(self.visible, *rows, len(rows[0]), self.state_dtype)
-        return Held(*(tf.constant(x.reshape(shape)) for x in (mask, rows)))
+        mask, held = checks.checked_clamp(self.visible, rows[0], rows[1], len(rows[0]), self.state_dtype)
+        return Held(tf.constant(mask.reshape(shape)), tf.constant(held.reshape(shape)))
 
     # --- leaving
 

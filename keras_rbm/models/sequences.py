@@ -91,31 +91,31 @@ class SequenceLearner(Learner):
         mask = tf.cast(mask, tf.bool)
         return tf.where(mask[..., None], v, self.visible.mode(tf.zeros_like(v))), mask
 
-    def fit(self, x: Any = None, mask: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, mask: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`, of sequences.
 
         Args:
             x: states `(batch, time, visible)`, or a stream of batches `x`, `(x, mask)` or `(x, mask, sample_weight)`.
-            mask: booleans `(batch, time)`: False where a frame is padding, which counts nowhere.
+            y, mask: booleans `(batch, time)`, by either name: False where a frame is padding, which counts nowhere.
             kwargs: `sample_weight` has one weight a sequence; `validation_data` is `x` or `(x, mask)`.
 
         Raises:
-            ValueError: for sequences or masks of another shape, frames outside the units' domain, or no frames at all;
-                when, and what else: see `RBM`.
+            ValueError: for sequences or masks of another shape, frames outside the units' domain, a sequence or a batch
+                without any frame; when, and what else: see `RBM`.
         """
-        return super().fit(x, mask, *args, **kwargs)
+        return super().fit(x, y if mask is None else mask, *args, **kwargs)
 
-    def evaluate(self, x: Any = None, mask: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, mask: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""
-        return super().evaluate(x, kwargs.pop("y", mask), *args, **kwargs)  # `y`: as Keras's `fit` calls it
+        return super().evaluate(x, y if mask is None else mask, *args, **kwargs)
 
-    def train_on_batch(self, x: Any, mask: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, mask: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`, with the checks of `fit`."""
-        return super().train_on_batch(x, mask, *args, **kwargs)
+        return super().train_on_batch(x, y if mask is None else mask, *args, **kwargs)
 
-    def test_on_batch(self, x: Any, mask: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, mask: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.test_on_batch`, with the checks of `fit`."""
-        return super().test_on_batch(x, mask, *args, **kwargs)
+        return super().test_on_batch(x, y if mask is None else mask, *args, **kwargs)
 
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
         return self.checked_sequences(x, y)
