@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-def compare(runs: dict[str, Callable[[], object]], rounds: int, number: int, title: str) -> None:
+def compare(runs: dict[str, Callable[[], object]], rounds: int, number: float, title: str) -> None:
     """Prints milliseconds for each of the `number` units of work in a run, and ratios to the first run's median."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):

@@ -1,9 +1,10 @@
 """What you watch while a machine trains."""
 
+from keras_rbm.callbacks.frame_likelihood_monitor import FrameLikelihoodMonitor
 from keras_rbm.callbacks.free_energy_gap import FreeEnergyGap
 from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
 from keras_rbm.callbacks.mixing_monitor import MixingMonitor
 from keras_rbm.callbacks.piano_rolls import PianoRolls
 from keras_rbm.callbacks.pictures import Pictures
 
-__all__ = ["FreeEnergyGap", "LikelihoodMonitor", "MixingMonitor", "PianoRolls", "Pictures"]
+__all__ = ["FrameLikelihoodMonitor", "FreeEnergyGap", "LikelihoodMonitor", "MixingMonitor", "PianoRolls", "Pictures"]
