@@ -3,7 +3,7 @@
 from keras_rbm.likelihood.ais import LogPartition, ais, reverse_ais
 from keras_rbm.likelihood.bounds import LogLikelihood, log_likelihood
 from keras_rbm.likelihood.exact import exact_log_likelihood, exact_log_partition
-from keras_rbm.likelihood.frames import FrameLogLikelihood, frame_log_likelihood
+from keras_rbm.likelihood.frames import FrameLogLikelihood, expected_accuracy, frame_log_likelihood
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ais",
     "exact_log_likelihood",
     "exact_log_partition",
+    "expected_accuracy",
     "frame_log_likelihood",
     "log_likelihood",
     "pseudo_log_likelihood",

@@ -1,0 +1,139 @@
+"""RNN-RBMs and RTRBMs on polyphonic music: log-likelihood a time step and frame-level accuracy.
+
+    python examples/rnn_rbm_music.py nottingham --data FOLDER
+
+TABLE
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_rbm
+
+SEED = 0
+FRAMES = 100  # of a training sequence, at most
+
+
+def rolls(path: Path, split: str) -> list[np.ndarray]:
+    """The sequences of a split, `(frames, 88)` each."""
+    with np.load(path) as stored:
+        frames = np.unpackbits(stored[split], axis=1)[:, :88]
+        return np.split(frames, np.cumsum(stored[f"{split}_lengths"])[:-1])
+
+
+def transposed(v: tf.Tensor, mask: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """A sequence moved up or down by at most so many semitones, as far as the keyboard goes."""
+    used = tf.cast(tf.where(tf.reduce_any(v > 0, 0))[:, 0], tf.int32)
+    lowest, highest = tf.reduce_min(tf.concat([used, [most]], 0)), tf.reduce_max(tf.concat([used, [87 - most]], 0))
+    shift = tf.random.uniform((), -tf.minimum(most, lowest), tf.minimum(most, 87 - highest) + 1, tf.int32)
+    return tf.roll(v, shift, 1), mask
+
+
+def baselines(train: list[np.ndarray], test: list[np.ndarray]) -> None:
+    """Prints what is known without any model: every note on or off by chance, and by how often it is on."""
+    frames, rng = np.concatenate(test).astype(float), np.random.default_rng(SEED)
+    often = (np.sum([roll.sum(0) for roll in train], 0) + 1) / (sum(map(len, train)) + 2)
+    for name, p in (("by chance", np.full(88, 0.5)), ("by frequency", often)):
+        drawn = rng.random(frames.shape) < p
+        right, most = (drawn * frames).sum(1), np.maximum(drawn.sum(1), frames.sum(1))
+        log_p = (frames @ np.log(p) + (1 - frames) @ np.log1p(-p)).mean()
+        expected = keras_rbm.likelihood.expected_accuracy(frames, np.broadcast_to(p, frames.shape))
+        shared = np.mean(np.where(most > 0, right / np.maximum(most, 1), 1))
+        print(f"{name}: {log_p:.2f} nats a frame, accuracy {expected:.2%}, frame accuracy {shared:.2%}")
+
+
+def score(model: keras.Model, sequences: list[np.ndarray], name: str) -> None:
+    """Prints how good the model is on all frames, and what a careful look at 500 of them changes."""
+    x, mask = keras_rbm.datasets.subsequences(sequences, None)
+    ask = keras_rbm.likelihood.frame_log_likelihood
+    found = ask(model, x, mask, num_chains=10, num_temperatures=200, verbose=0)
+    print(
+        f"{name}, {len(found.per_frame_lower)} frames: {found.lower:.3f} (reverse AIS) and {found.upper:.3f} (AIS) "
+        f"nats a frame, accuracy {found.accuracy:.2%}, frame accuracy {found.frame_accuracy:.2%}"
+    )
+    quick = ask(model, x, mask, num_frames=500, num_chains=10, num_temperatures=200, verbose=0)
+    careful = ask(model, x, mask, num_frames=500, num_chains=20, num_temperatures=5000, burn_in=2000, verbose=0)
+    print(
+        f"on 500 of them: {quick.lower:.3f} and {quick.upper:.3f}; with 20 chains, 5000 temperatures and 2000 sweeps "
+        f"before reverse AIS {careful.lower:.3f} and {careful.upper:.3f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("dataset", choices=["nottingham", "jsb_chorales", "musedata", "piano_midi"])
+    add("--data", type=Path, default=Path("music"), help="the folder with the piano rolls")
+    add("--baselines", action="store_true", help="score chance and note frequencies only")
+    add("--test", action="store_true", help="score the test tunes at the end, too")
+    add("--rtrbm", action="store_true", help="an RTRBM instead of an RNN-RBM")
+    add("--units", type=int, default=150)
+    add("--cell", choices=["SimpleRNN", "LSTM", "GRU"], default="SimpleRNN")
+    add("--recurrent", type=int, default=100, help="units of the recurrence")
+    add("--dropout", type=float, default=0.0, help="of what the recurrence hears")
+    add("--transpose", type=int, default=0, help="semitones up or down, drawn anew for each sequence and epoch")
+    add("--pretrain", type=int, default=0, help="epochs on frames, and then of the recurrence")
+    add("--gibbs-steps", type=int, default=15)
+    add("--learning-rate", type=float, default=1e-2, help="of Adam; falls to 0")
+    add("--batch-size", type=int, default=16)
+    add("--epochs", type=int, default=50)
+    add("--every", type=int, default=10, help="epochs between looks at the validation tunes, whose best is kept")
+    add("--output", type=Path, default=Path("saved_models/music"), help="the folder for the model")
+    add("--name", default="model", help="of the model's file there")
+    options = parser.parse_args()
+    path = options.data / f"{options.dataset}.npz"
+    train = rolls(path, "train")
+    if options.baselines:
+        return baselines(train, rolls(path, "test"))
+    keras.utils.set_random_seed(SEED)
+    x, mask = keras_rbm.datasets.subsequences(train, FRAMES)
+    x_valid, mask_valid = keras_rbm.datasets.subsequences(rolls(path, "valid"), None)
+
+    sampler = keras_rbm.samplers.CD(options.gibbs_steps)
+    if options.rtrbm:
+        model = keras_rbm.RTRBM(options.units, sampler=sampler, seed=SEED)
+    else:
+        layer = getattr(keras.layers, options.cell)(options.recurrent, dropout=options.dropout, seed=SEED)
+        model = keras_rbm.RNNRBM(options.units, layer, sampler=sampler, seed=SEED)
+    model.build(x.shape)
+    options.output.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    if options.pretrain:
+        adam = keras.optimizers.Adam(2e-3, clipnorm=1.0)
+        model.pretrain(
+            x, mask, options.pretrain, options.pretrain, adam, recurrent_batch_size=options.batch_size, verbose=2
+        )
+    else:
+        model.rbm.adapt(x[mask])
+    batches = tf.data.Dataset.from_tensor_slices((x, mask)).shuffle(len(x), seed=SEED)
+    if options.transpose:
+        batches = batches.map(lambda v, m: transposed(v, m, options.transpose), num_parallel_calls=2)
+    batches = batches.batch(options.batch_size).prefetch(tf.data.AUTOTUNE)
+    falling = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.epochs * len(batches))
+    model.compile(keras.optimizers.Adam(falling, clipnorm=1.0))
+    best = keras.callbacks.ModelCheckpoint(
+        str(options.output / f"{options.name}.weights.h5"),
+        "log_likelihood_lower",
+        mode="max",
+        save_best_only=True,
+        save_weights_only=True,
+    )
+    monitor = keras_rbm.callbacks.FrameLikelihoodMonitor(x_valid, mask_valid, every=options.every)
+    model.fit(batches, epochs=options.epochs, callbacks=[monitor, best], verbose=2)
+    print(f"trained in {time.monotonic() - started:.0f} s; validation at its best {best.best:.3f} nats a frame")
+    model.load_weights(best.filepath)
+    model.save(options.output / f"{options.name}.keras")
+    score(model, rolls(path, "valid"), "validation")
+    if options.test:
+        score(model, rolls(path, "test"), "test")
+
+
+if __name__ == "__main__":
+    main()
