@@ -72,7 +72,7 @@ def main() -> None:
     add("dataset", choices=["nottingham", "jsb_chorales", "musedata", "piano_midi"])
     add("--data", type=Path, default=Path("music"), help="the folder with the piano rolls")
     add("--baselines", action="store_true", help="score chance and note frequencies only")
-    add("--test", action="store_true", help="score the test tunes at the end, too")
+    add("--score", type=Path, metavar="FILE", help="score the test tunes by a .keras file, which was chosen before")
     add("--rtrbm", action="store_true", help="an RTRBM instead of an RNN-RBM")
     add("--units", type=int, default=150)
     add("--cell", choices=["SimpleRNN", "LSTM", "GRU"], default="SimpleRNN")
@@ -81,7 +81,8 @@ def main() -> None:
     add("--transpose", type=int, default=0, help="semitones up or down, drawn anew for each sequence and epoch")
     add("--pretrain", type=int, default=0, help="epochs on frames, and then of the recurrence")
     add("--gibbs-steps", type=int, default=15)
-    add("--learning-rate", type=float, default=1e-2, help="of Adam; falls to 0")
+    add("--learning-rate", type=float, default=1e-2, help="falls to 0")
+    add("--weight-decay", type=float, default=0.0, help="of AdamW")
     add("--batch-size", type=int, default=16)
     add("--epochs", type=int, default=50)
     add("--every", type=int, default=10, help="epochs between looks at the validation tunes, whose best is kept")
@@ -92,6 +93,8 @@ def main() -> None:
     train = rolls(path, "train")
     if options.baselines:
         return baselines(train, rolls(path, "test"))
+    if options.score:
+        return score(keras.models.load_model(options.score), rolls(path, "test"), "test")
     keras.utils.set_random_seed(SEED)
     x, mask = keras_rbm.datasets.subsequences(train, FRAMES)
     x_valid, mask_valid = keras_rbm.datasets.subsequences(rolls(path, "valid"), None)
@@ -102,7 +105,6 @@ def main() -> None:
     else:
         layer = getattr(keras.layers, options.cell)(options.recurrent, dropout=options.dropout, seed=SEED)
         model = keras_rbm.RNNRBM(options.units, layer, sampler=sampler, seed=SEED)
-    model.build(x.shape)
     options.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if options.pretrain:
@@ -111,13 +113,13 @@ def main() -> None:
             x, mask, options.pretrain, options.pretrain, adam, recurrent_batch_size=options.batch_size, verbose=2
         )
     else:
-        model.rbm.adapt(x[mask])
+        model.adapt(x, mask)
     batches = tf.data.Dataset.from_tensor_slices((x, mask)).shuffle(len(x), seed=SEED)
     if options.transpose:
         batches = batches.map(lambda v, m: transposed(v, m, options.transpose), num_parallel_calls=2)
     batches = batches.batch(options.batch_size).prefetch(tf.data.AUTOTUNE)
     falling = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.epochs * len(batches))
-    model.compile(keras.optimizers.Adam(falling, clipnorm=1.0))
+    model.compile(keras.optimizers.AdamW(falling, options.weight_decay, clipnorm=1.0))
     best = keras.callbacks.ModelCheckpoint(
         str(options.output / f"{options.name}.weights.h5"),
         "log_likelihood_lower",
@@ -131,8 +133,6 @@ def main() -> None:
     model.load_weights(best.filepath)
     model.save(options.output / f"{options.name}.keras")
     score(model, rolls(path, "valid"), "validation")
-    if options.test:
-        score(model, rolls(path, "test"), "test")
 
 
 if __name__ == "__main__":

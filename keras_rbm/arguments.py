@@ -94,7 +94,8 @@ def checked_model(model: Any) -> Any:
         ValueError: for all the rest.
     """
     if isinstance(model, type) or not hasattr(model, "undirected"):
-        raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {_named(model)}")
+        advice = " Use likelihood.frame_log_likelihood." if hasattr(model, "frame_rbms") else ""
+        raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {_named(model)}.{advice}")
     checked_finite(model)
     if not model.undirected().has_free_energy:
         raise ValueError(

@@ -6,19 +6,23 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_rbm import datasets, plots, report
+from keras_rbm import datasets, music_report, plots, report
 from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.models import DBM, DBN, RBM
+from keras_rbm.music import Music, written
 from keras_rbm.recipe import Recipe
 from keras_rbm.run import WRITTEN, Run
+from keras_rbm.score import Score, add_options
 from keras_rbm.version import __version__
 
 
@@ -44,7 +48,7 @@ def train(options: argparse.Namespace) -> int:
     run = Run(recipe, folder)
     run.check()  # before the models of an earlier run are gone
     if options.overwrite and not options.resume:
-        _clear(folder)
+        _clear(folder / name for name in WRITTEN)
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *recipe.layers))
     print(f"A DBN {sizes} on {run.data.name} ({len(run.training_rows)} training cases), into {folder}")
     if run.data.y_train is None:
@@ -88,10 +92,9 @@ def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, Re
     return folder, Recipe.for_dataset(dataset, **{name: value for name, value in given.items() if name != "dataset"})
 
 
-def _clear(folder: Path) -> None:
+def _clear(paths: Iterable[Path]) -> None:
     """Removes what an earlier run wrote, and nothing else."""
-    for name in WRITTEN:
-        path = folder / name
+    for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -190,6 +193,51 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def music(options: argparse.Namespace) -> int:
+    """Trains an RNN-RBM on tunes, and writes music that it makes up."""
+    names = [field.name for field in fields(Score) if getattr(options, field.name) is not None]
+    score = Score(**{name: getattr(options, name) for name in names})
+    name = "folk-tunes" if score.midi is None else score.midi.stem if score.midi.is_file() else score.midi.name
+    folder = options.output or Path("saved_models") / f"{name}-music"
+    if folder.exists() and not options.overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists, and nothing in it was touched. Choose another --output, or start anew with --overwrite."
+        )
+    job, started = Music(score, folder), time.monotonic()
+    with _warnings_as_lines():
+        job.check()  # before the music of an earlier run is gone
+        if options.overwrite:
+            _clear(written(folder))
+        sizes = f"{job.tunes.notes[1] - job.tunes.notes[0] + 1}-{score.units}"
+        print(
+            f"An RNN-RBM {sizes}, recurrence {score.cell} of {score.recurrent}, on {job.tunes.name} "
+            f"({len(job.tunes)} tunes), into {folder}"
+        )
+        try:
+            job.train()
+            print("\nMusic, figures, SavedModel, likelihoods ...")
+            job.generate()
+            measured = music_report.write(job)
+        except KeyboardInterrupt:
+            saved = job.save()
+            print(
+                f"\nInterrupted in epoch {job.epoch} of {score.epochs}. Saved what is trained so far: "
+                f"{', '.join(saved) or 'nothing yet'}, in {folder}.\n"
+                f"Start anew with:  {score.command(folder)} --overwrite"
+            )
+            return 130
+    print(music_report.summary(job, measured, time.monotonic() - started))
+    return 0
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Warnings are lines on stderr, without the place in the code that they come from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"keras-rbm: {message}", file=sys.stderr)
+        yield
+
+
 def _finished(folder: Path) -> Run:
     run = Run(Recipe.load(folder / "recipe.json"), folder)
     run.dbn = keras.models.load_model(folder / "dbn.keras", compile=False)
@@ -200,7 +248,7 @@ def _finished(folder: Path) -> Run:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="keras-rbm", description="Train, judge, sample and deploy deep belief networks."
+        prog="keras-rbm", description="Train, judge, sample and deploy deep belief networks; learn and make up music."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -267,6 +315,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--seed", type=int, help="for a sample that can be repeated")
         if name == "export":
             command.add_argument("--output", type=Path, metavar="DIR", help="(default: DIR/saved_model)")
+
+    command = commands.add_parser("music", help="train an RNN-RBM on tunes, and write music that it makes up")
+    command.set_defaults(command=music)
+    command.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/NAME-music)")
+    command.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote there")
+    add_options(command)
     return parser
 
 

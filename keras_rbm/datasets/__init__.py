@@ -6,6 +6,7 @@ from keras_rbm.datasets import embedded, files, midi, tfds
 from keras_rbm.datasets.batches import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
 from keras_rbm.datasets.sequences import Rolls, frames, subsequences
+from keras_rbm.datasets.statistics import roll_statistics
 from keras_rbm.datasets.tunes import folk_tunes
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "frames",
     "load",
     "midi",
+    "roll_statistics",
     "subsequences",
 ]
 

@@ -39,8 +39,7 @@ class FrameLogLikelihood:
             positives, false positives and false negatives, each summed over all frames (Bay, Ehmann & Downie, 2009,
             equation 1); of visible units with states 0 and 1, else `None`.
         frame_accuracy: the mean over frames of true positives over the larger of how many units are on in the data and
-            in the draw (1 where none is): a wrong note in the place of a right one counts once, not twice. With this
-            one the published accuracies of note frequencies alone agree (`examples/rnn_rbm_music.py --baselines`).
+            in the draw (1 where none is): a wrong note in the place of a right one counts once, not twice.
         exact: whether each frame's partition function was enumerated.
         per_frame_lower, per_frame_upper: the figures of each frame, sequence after sequence, `(frames,)`, float64.
     """

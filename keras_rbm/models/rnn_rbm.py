@@ -71,8 +71,9 @@ class RNNRBM(Compiling, SequenceLearner):
     ```python
     model = keras_rbm.RNNRBM(150, recurrent=keras.layers.LSTM(100), sampler=keras_rbm.samplers.CD(15), seed=0)
     x, mask = keras_rbm.datasets.subsequences(rolls, max_frames=100)
-    model.compile(keras.optimizers.Adam(1e-3, clipnorm=1.0))
-    model.fit(x, mask, batch_size=32, epochs=100)
+    model.adapt(x, mask)
+    model.compile(keras.optimizers.Adam(0.01, clipnorm=1.0))
+    model.fit(x, mask, batch_size=16, epochs=100)
     model.generate(200, num_sequences=2)
     ```
 
@@ -281,6 +282,18 @@ class RNNRBM(Compiling, SequenceLearner):
         values = {name: tf.reshape(value, tf.shape(weights)) for name, value in values.items()}
         return Lesson(values, list(zip(variables, gradients, strict=True)), lambda: None)
 
+    def adapt(self, x: Any, mask: Any = None) -> None:
+        """Sets the visible bias (and the precision of real units, unless it was given) from the frames' moments.
+
+        Args:
+            x, mask: arrays, as in `fit`.
+
+        Raises:
+            ValueError: as `fit` does.
+        """
+        x, mask = self.checked_sequences(x, mask)
+        self.rbm.adapt(np.asarray(x)[mask])
+
     def pretrain(
         self,
         x: Any,
@@ -298,13 +311,14 @@ class RNNRBM(Compiling, SequenceLearner):
 
         Args:
             x, mask: arrays, as in `fit`.
-            epochs, batch_size: of the RBM, which starts from the frames' means; batches of frames.
+            epochs, batch_size: of the RBM, which starts from the frames' means; batches of frames. 0 epochs leave a
+                stage out.
             recurrent_epochs, recurrent_batch_size: of the recurrence; batches of sequences.
             optimizer: of both, each with a new copy.
             kwargs: given to both trainings' `fit`.
 
         Returns:
-            a `History` each.
+            a `History` for each stage.
 
         Raises:
             ValueError: as `fit` does; before the first step.
@@ -314,17 +328,20 @@ class RNNRBM(Compiling, SequenceLearner):
             sequences", section 4.1.
         """
         for name, value in (("epochs", epochs), ("recurrent_epochs", recurrent_epochs)):
-            positive_integer(value, name)
+            if value != 0 or isinstance(value, bool):
+                positive_integer(value, name)  # 0 is for none
         x, mask = self.checked_sequences(x, mask)
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+        self.adapt(x, mask)
         frames = np.asarray(x)[mask]
-        self.rbm.adapt(frames)
         stages = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
         )
         histories = []
         for title, learner, data, number, size in stages:
+            if not number:
+                continue
             if verbose:
                 print(title)
             learner.compile(keras.optimizers.deserialize(config))

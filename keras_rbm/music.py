@@ -1,0 +1,183 @@
+"""Music: an RNN-RBM learns tunes, and what it makes up is written as MIDI files."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rbm import datasets
+from keras_rbm.callbacks import PianoRolls
+from keras_rbm.datasets import Rolls
+from keras_rbm.models import RNNRBM
+from keras_rbm.samplers import CD
+from keras_rbm.score import CELLS, Score
+
+FRAMES = 100  # of a training sequence, at most
+SWEEPS = 15  # of contrastive divergence
+_WRITTEN = ("model.keras", "saved_model", "figures", "logs", "card.md")
+
+
+def written(folder: Path) -> Iterator[Path]:
+    """What a run wrote into its folder, which is all that overwriting removes."""
+    yield from (folder / name for name in _WRITTEN)
+    yield from (path for path in folder.glob("generated-*.mid") if re.fullmatch(r"generated-\d+", path.stem))
+
+
+class Music:
+    """A score at work in a folder.
+
+    Args:
+        score: what to do.
+        folder: where to write.
+        verbose: as in `keras.Model.fit`.
+    """
+
+    def __init__(self, score: Score, folder: Path, verbose: Any = "auto") -> None:
+        self.score, self.folder, self.verbose = score, folder, verbose
+        cell = CELLS[score.cell](score.recurrent, seed=score.seed)
+        self.model = RNNRBM(score.units, cell, sampler=CD(SWEEPS), seed=score.seed)
+        self.curves: dict[str, list[float]] = {}
+        self.generated: list[np.ndarray] = []
+        self.epoch, self.seconds = 0, 0.0
+
+    def check(self) -> None:
+        """Reads the tunes, and refuses what some step would refuse, before anything is written or removed.
+
+        Raises:
+            ValueError: if the tunes are too few or too short for what is asked.
+        """
+        source = self.score.midi
+        if source and source.is_dir() and self.folder.resolve().is_relative_to(source):
+            raise ValueError(
+                "What is generated must not lie among the tunes, where the next run would read it. "
+                f"Received: {self.folder}, in {source}. Choose another --output."
+            )
+        frames, prime, (tune, name) = self.frames, self.prime, self.prime_tune
+        if prime > len(tune):
+            raise ValueError(
+                f"`prime` must be at most the frames of the held-out tune. Received: prime={prime}; {name} has "
+                f"{len(tune)}"
+            )
+        if prime >= frames:
+            raise ValueError(
+                f"`frames` counts those of `prime` too, and must be more. Received: frames={frames}, prime={prime}"
+            )
+
+    # --- data
+
+    @cached_property
+    def tunes(self) -> Rolls:
+        """The tunes, read when they are first needed."""
+        return self.score.load()
+
+    @cached_property
+    def parts(self) -> tuple[Rolls, Rolls, Rolls]:
+        """Training, validation and test tunes; if tunes are less than 3, the last two tenths of each are held out."""
+        if len(self.tunes) >= 3:
+            return self.tunes.split(seed=self.score.seed)
+        cut = [np.split(roll, [8 * len(roll) // 10, 9 * len(roll) // 10]) for roll in self.tunes.rolls]
+        training, validating, testing = (
+            replace(self.tunes, rolls=list(rolls), names=[f"{name}, {place}" for name in self.tunes.names])
+            for place, rolls in zip(("its beginning", "near its end", "its end"), zip(*cut, strict=True), strict=True)
+        )
+        short = min(map(len, validating.rolls))
+        if not short:
+            raise ValueError(
+                f"Tunes that are less than 3 are cut in tenths. Received: {len(self.tunes)}, one of "
+                f"{min(map(len, self.tunes.rolls))} frames. Give longer tunes, or more."
+            )
+        return training, validating, testing
+
+    @property
+    def frames(self) -> int:
+        """How many are generated."""
+        return self.score.frames or max(1, round(30 / self.tunes.dt))
+
+    @property
+    def prime(self) -> int:
+        """How many frames the second file begins with."""
+        if self.score.num < 2:
+            return 0
+        if self.score.prime is None:
+            return min(32, len(self.prime_tune[0]), self.frames // 2)
+        return self.score.prime
+
+    @property
+    def prime_tune(self) -> tuple[np.ndarray, str]:
+        """A test tune, and its name."""
+        return self.parts[2].rolls[0], self.parts[2].names[0]
+
+    # --- the work
+
+    def train(self) -> None:
+        """Trains the model and saves it."""
+        score, started = self.score, time.monotonic()
+        keras.utils.set_random_seed(score.seed)
+        training, validating, _ = self.parts
+        x, mask = datasets.subsequences(training, FRAMES)
+        self.model.build(x.shape)
+        self.model.rbm.adapt(datasets.frames(training))
+        steps = score.epochs * -(-len(x) // self.batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(score.learning_rate, steps)
+        self.model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0))
+        history = self.model.fit(
+            x,
+            mask,
+            batch_size=self.batch_size,
+            epochs=score.epochs,
+            validation_data=datasets.subsequences(validating, FRAMES),
+            callbacks=self._callbacks(),
+            verbose=self.verbose,
+        )
+        self.curves, self.seconds = history.history, time.monotonic() - started
+        self.save()
+
+    @property
+    def batch_size(self) -> int:
+        """Sequences a step: few where there are few."""
+        return 4 if sum(-(-len(roll) // FRAMES) for roll in self.parts[0].rolls) < 64 else 16
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        logs, tunes = self.folder / "logs", self.tunes
+        logs.mkdir(parents=True, exist_ok=True)
+        roll, every = self.parts[0].rolls[0][: self.frames], max(1, self.score.epochs // 4)
+        return [
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch + 1)),
+            keras.callbacks.CSVLogger(str(logs / "history.csv")),
+            keras.callbacks.TensorBoard(str(logs), write_graph=False),
+            PianoRolls(logs / "rolls", roll, tunes.dt, tunes.notes[0], every=every),
+        ]
+
+    def generate(self) -> None:
+        """Makes music up, and writes it."""
+        score, steps = self.score, self.score.gibbs_steps
+        alone = score.num - bool(self.prime)
+        found = list(self.model.generate(self.frames, num_sequences=alone, gibbs_steps=steps).numpy())
+        if self.prime:
+            beginning = self.prime_tune[0][: self.prime]
+            found[1:1] = list(self.model.generate(self.frames, beginning, gibbs_steps=steps).numpy())
+        self.generated = [roll.astype("uint8") for roll in found]
+        for i, roll in enumerate(self.generated):
+            score.write(self.folder / f"generated-{i + 1}.mid", roll, self.tunes.dt, self.tunes.notes)
+
+    @property
+    def made_up(self) -> list[np.ndarray]:
+        """What was generated, without the frames that were given."""
+        return [roll[self.prime if i == 1 else 0 :] for i, roll in enumerate(self.generated)]
+
+    def save(self) -> list[str]:
+        """Saves the model as it is; returns the names of the files."""
+        if not self.epoch:
+            return []
+        part = self.folder / "part-model.keras"
+        self.model.save(part)
+        part.replace(self.folder / "model.keras")
+        return ["model.keras"]

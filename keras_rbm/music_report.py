@@ -1,0 +1,187 @@
+"""What a run of `keras-rbm music` leaves for people to read: figures, measures, a card."""
+
+from __future__ import annotations
+
+import shlex
+
+import matplotlib.figure
+import numpy as np
+
+from keras_rbm import datasets, likelihood, plots
+from keras_rbm.datasets import Rolls
+from keras_rbm.music import FRAMES, SWEEPS, Music
+from keras_rbm.version import __version__
+
+_SCORED = 2000  # frames of a part, at most
+_SHOWN = 60.0  # seconds of a roll in the figure, at most
+_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_LABELS = {
+    "reconstruction_error": "reconstruction error (nats a frame)",
+    "pseudo_log_likelihood": "pseudo-log-likelihood (nats a frame)",
+}
+
+
+def measure(music: Music) -> dict[str, str]:
+    """The run's figures in words."""
+    training, *parts = music.parts
+    frames = datasets.frames(training)
+    share = (frames.sum(0) + 0.5) / (len(frames) + 1)
+    found = {}
+    for which, part in zip(("validation", "test"), parts, strict=True):
+        x, mask = datasets.subsequences(part, None)
+        of, words = datasets.frames(part), f"{which} {_counted(part)}"
+        result = likelihood.frame_log_likelihood(
+            music.model, x, mask, num_frames=_SCORED, seed=music.score.seed, verbose=0
+        )
+        drawn = f", on {_SCORED} frames drawn from {len(of)}" if len(of) > _SCORED else ""
+        if result.exact:
+            found[f"log-likelihood, {words}"] = f"{result.lower:.2f} nats a frame (log Z is exact){drawn}"
+        else:
+            found[f"log-likelihood, {words}"] = (
+                f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a frame{drawn}"
+            )
+        alone = np.log(np.where(of > 0, share, 1 - share)).sum(1).mean()
+        found[f"the same, each note by how often it sounds, {words}"] = f"{alone:.2f} nats a frame"
+        if result.accuracy is not None:
+            found[f"expected accuracy, {words}"] = f"{100 * result.accuracy:.1f} %{drawn}"
+    return found
+
+
+def _counted(part: Rolls) -> str:
+    return f"tune{'s' if len(part) > 1 else ''}"
+
+
+def compared(music: Music) -> tuple[list[tuple[str, str, str]], list[tuple[str, list[str]]]]:
+    """Tables: what training tunes and the generated music are like; and their pitch classes, in percent."""
+    dt, lowest = music.tunes.dt, music.tunes.notes[0]
+    pair = [datasets.roll_statistics(rolls, dt, lowest) for rolls in (music.parts[0].rolls, music.made_up)]
+    tunes, ours = (
+        {
+            "notes a frame": f"{found['notes_per_frame']:.2f}",
+            "silent frames": f"{100 * found['silent']:.1f} %",
+            "mean length of a held note": f"{found['held_seconds']:.2f} s",
+        }
+        for found in pair
+    )
+    classes = [[f"{100 * share:.0f}" for share in found["pitch_classes"]] for found in pair]
+    return [(name, tunes[name], ours[name]) for name in tunes], list(
+        zip(("training tunes", "generated"), classes, strict=True)
+    )
+
+
+def table(music: Music) -> str:
+    """The comparison, for a terminal."""
+    rows, classes = compared(music)
+    lines = [f"  {'':<32}{'training tunes':>14}  {'generated':>9}"]
+    lines += [f"  {name:<32}{tunes:>14}  {ours:>9}" for name, tunes, ours in rows]
+    lines += [f"  {'pitch classes, % of what sounds':<32}" + "".join(f"{name:>4}" for name in _CLASSES)]
+    lines += [f"  {'  ' + name:<32}" + "".join(f"{share:>4}" for share in shares) for name, shares in classes]
+    return "\n".join(lines)
+
+
+def figures(music: Music) -> dict[str, matplotlib.figure.Figure]:
+    """The run's pictures by name."""
+    dt, longest = music.tunes.dt, max(2, round(_SHOWN / music.tunes.dt))
+    training = music.parts[0]
+    shown = min(longest, max(map(len, music.generated)))
+    rolls = {f"a training tune: {training.names[0]}": training.rolls[0][:shown]}
+    for i, roll in enumerate(music.generated[:3]):
+        name = f"generated-{i + 1}.mid"
+        if i == 1 and music.prime:
+            name += f"; up to the line, the beginning of {music.prime_tune[1]}, a test tune"
+        rolls[name] = roll[:shown]
+    picture = plots.piano_rolls(rolls, dt, music.tunes.notes[0])
+    if music.prime:
+        picture.axes[2].axvline(dt * music.prime, color="C1", linewidth=1)
+    return {
+        "rolls": picture,
+        "learning_curves": plots.learning_curves({"RNN-RBM": music.curves}, list(_LABELS), _LABELS),
+    }
+
+
+def card(music: Music, measured: dict[str, str]) -> str:
+    """The model card, in Markdown."""
+    score, tunes = music.score, music.tunes
+    width = tunes.notes[1] - tunes.notes[0] + 1
+    rows, classes = compared(music)
+    lines = [
+        f"# {tunes.name} RNN-RBM, {width}-{score.units}",
+        "",
+        f"A recurrent network ({score.cell}, {score.recurrent} units) that sets the biases of an RBM a frame, {width} "
+        f"notes and {score.units} hidden units, made by `keras-rbm music` (keras_rbm {__version__}):",
+        "",
+        f"    {score.command(music.folder)}",
+        "",
+        "## Data",
+        "",
+        f"- {tunes.source}.",
+        *(f"- {_described(part, what)}" for part, what in zip(music.parts, _USES, strict=True)),
+        "",
+        "## Recipe",
+        "",
+        f"- {score.epochs} epochs of CD-{SWEEPS}, Adam with gradients clipped at norm 1, learning rate "
+        f"{score.learning_rate:g} falling to 0 by a cosine.",
+        f"- Sequences of at most {FRAMES} frames, batches of {music.batch_size}, seed {score.seed}. Training took "
+        f"{music.seconds:.0f} s.",
+        f"- Generated: {score.num} of {music.frames} frames, {score.gibbs_steps} Gibbs sweeps a frame"
+        + (f"; the second goes on from {music.prime} frames of {music.prime_tune[1]}." if music.prime else "."),
+        "",
+        "## Measured",
+        "",
+        "| what | figure |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in measured.items()),
+        "",
+        "| | training tunes | generated |",
+        "|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        f"| pitch classes, % of what sounds | {' | '.join(_CLASSES)} |",
+        "|---" * 13 + "|",
+        *(f"| {name} | {' | '.join(shares)} |" for name, shares in classes),
+        "",
+        "Frames that were given are not counted as generated.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_USES = ("to train on", "for validation", "to test on, which were read once, at the end")
+
+
+def _described(part: Rolls, use: str) -> str:
+    names = f": {', '.join(part.names)}" if len(part) <= 3 else ""
+    return f"{len(part)} {_counted(part)} {use} ({sum(map(len, part.rolls))} frames){names}."
+
+
+def write(music: Music) -> dict[str, str]:
+    """Writes figures, SavedModel and card of a finished run; returns what was measured."""
+    folder = music.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures(music).items():
+        figure.savefig(folder / f"{name}.png")
+    music.model.export(music.folder / "saved_model")
+    measured = measure(music)
+    (music.folder / "card.md").write_text(card(music, measured))
+    return measured
+
+
+def summary(music: Music, measured: dict[str, str], seconds: float) -> str:
+    """What a finished run says in a terminal."""
+    width, folder = max(map(len, measured)), music.folder
+    lines = ["", "Measured", *(f"  {name:<{width}}  {value}" for name, value in measured.items())]
+    lines += ["", "What it is like", table(music), "", f"Written to {folder} in {seconds:.0f} s"]
+    primed = f"goes on from the first {music.prime} frames of {music.prime_tune[1]}, a test tune"
+    what = {
+        **{f"generated-{i + 1}.mid": "made up from nothing" for i in range(len(music.generated))},
+        **({"generated-2.mid": primed} if music.prime else {}),
+        "model.keras": "the RNN-RBM: keras.models.load_model, with keras_rbm imported; then model.generate",
+        "saved_model/": "TensorFlow SavedModel: encode, generate, continue",
+        "figures/": "piano rolls, learning curves",
+        "logs/": "TensorBoard",
+        "card.md": "data, recipe, seed, measured figures",
+    }
+    lines += [f"  {name:<16}  {sentence}" for name, sentence in what.items()]
+    again = shlex.join(["keras-rbm", "music", "--midi", "FOLDER", "--output", str(folder.with_name("my-music"))])
+    lines += ["", "Next", f"  tensorboard --logdir {folder}/logs", f"  {again}  # a folder of your own MIDI files"]
+    return "\n".join([*lines, f"  play {folder}/generated-1.mid in any player of MIDI files"])
