@@ -14,7 +14,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
     """Logs the log-likelihood of sequences a frame, between AIS and reverse AIS, and the accuracy, each n epochs.
 
     Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a frame) and, for visible units with states 0 and 1,
-    `accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and `ModelCheckpoint` go by them with
+    `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and `ModelCheckpoint` go by them with
     `mode="max"`, `TensorBoard` and `CSVLogger` write them. In the epochs between, the last figures are logged again.
     Put it before the callbacks that read the logs. Training is not disturbed.
 
@@ -70,7 +70,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
         if epoch % self.every == 0 or not self._found:
             found = frame_log_likelihood(self.model, self._x, self._mask, **self._options)
             self._found = {"log_likelihood_lower": found.lower, "log_likelihood_upper": found.upper}
-            if found.accuracy is not None:
-                self._found["accuracy"] = found.accuracy
+            if found.accuracy is not None and found.frame_accuracy is not None:
+                self._found |= {"accuracy": found.accuracy, "frame_accuracy": found.frame_accuracy}
         if logs is not None:
             logs.update(self._found)
