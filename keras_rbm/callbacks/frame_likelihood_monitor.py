@@ -14,9 +14,9 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
     """Logs the log-likelihood of sequences a frame, between AIS and reverse AIS, and the accuracy, each n epochs.
 
     Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a frame) and, for visible units with states 0 and 1,
-    `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and `ModelCheckpoint` go by them with
-    `mode="max"`, `TensorBoard` and `CSVLogger` write them. In the epochs between, the last figures are logged again.
-    Put it before the callbacks that read the logs. Training is not disturbed.
+    `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and
+    `ModelCheckpoint` go by them with `mode="max"`, `TensorBoard` and `CSVLogger` write them. In the epochs between, the
+    last figures are logged again. Put it before the callbacks that read the logs. Training is not disturbed.
 
     Args:
         x, mask: validation sequences, `(batch, time, visible)` and `(batch, time)`.
