@@ -132,6 +132,9 @@ def main() -> None:
     print(f"trained in {time.monotonic() - started:.0f} s; validation at its best {best.best:.3f} nats a frame")
     model.load_weights(best.filepath)
     model.save(options.output / f"{options.name}.keras")
+    keras.models.load_model(options.output / f"{options.name}.keras", compile=False).save(
+        options.output / f"{options.name}.keras"
+    )  # without the optimizer's state
     score(model, rolls(path, "valid"), "validation")
 
 

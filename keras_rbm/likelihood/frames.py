@@ -36,8 +36,8 @@ class FrameLogLikelihood:
         lower: from reverse AIS, which tends to be harsh; the exact figure where `exact`.
         upper: from AIS, which tends to flatter; the exact figure where `exact`.
         accuracy: expected accuracy, in [0, 1], when frames are drawn from `p(v_t | past)`: true positives over true
-            positives, false positives and false negatives, each summed over all frames (Bay, Ehmann & Downie, 2009,
-            equation 1); of visible units with states 0 and 1, else `None`.
+            positives, false positives and false negatives, each summed over all frames (Bay, Ehmann & Downie, 2009); of
+            visible units with states 0 and 1, else `None`.
         frame_accuracy: the mean over frames of true positives over the larger of how many units are on in the data and
             in the draw (1 where none is): a wrong note in the place of a right one counts once, not twice.
         exact: whether each frame's partition function was enumerated.
@@ -69,15 +69,16 @@ def frame_log_likelihood(
 
     All frames share weights and have biases of their own, so their chains are annealed side by side, some thousands of
     frames at a time. At `beta = 0` a frame's units are independent, with the means that its RBM's Gibbs chains had.
-    Reverse AIS starts from chains that began in the frame itself. A side with at most 2^12 joint states is enumerated
-    instead, for each frame.
+    Accuracies are those of the states that AIS ends in, with their weights: Gibbs chains alone mix too slowly. Reverse
+    AIS starts from chains that began in the frame itself. A side with at most 2^12 joint states is enumerated instead,
+    for each frame.
 
     Args:
         model: an RNNRBM or an RTRBM.
         x: whole sequences, `(batch, time, visible)`: the recurrence starts from nothing at each.
         mask: booleans `(batch, time)`, False where a frame is padding.
         num_chains, num_temperatures, betas: of both directions, a frame, as in `ais`.
-        burn_in: Gibbs sweeps before reverse AIS, and before means are taken.
+        burn_in: Gibbs sweeps before reverse AIS, and before the means are taken with which AIS begins.
         num_frames: how many frames to score, drawn by `seed`; all by default. A careful setting on a few hundred frames
             says how far a quick one on all can be trusted.
         seed: rules the chains; the model's own random state is not touched.
@@ -99,8 +100,8 @@ def frame_log_likelihood(
     ```
 
     Reference:
-        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences",
-        section 6; accuracy: Bay, Ehmann & Downie, 2009, "Evaluation of multiple-F0 estimation and tracking systems".
+        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences";
+        accuracy: Bay, Ehmann & Downie, 2009, "Evaluation of multiple-F0 estimation and tracking systems".
     """
     if not hasattr(model, "frame_rbms"):
         raise TypeError(f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(model).__name__}")
@@ -238,21 +239,26 @@ def _shared(v: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 def _annealed(
     model: Any, v: tf.Tensor, u: tf.Tensor, num_chains: int, schedule: tf.Tensor, burn_in: int, keys: list
 ) -> tuple[np.ndarray, ...]:
-    """Of each frame: `log p*(v)`, `log Z` by AIS and by reverse AIS, and the means of the visible units."""
-    repeated = tf.repeat(u, num_chains, 0)
-    steps = tf.constant(burn_in)
-    start = tf.repeat(v, num_chains, 0)
-    found = model.as_function(_means, jit_compile=True)(start, repeated, steps, keys[0])
-    mean, shared = (x.numpy().reshape(len(v), num_chains, -1).mean(1, dtype="float64") for x in found)
-    base = tf.cast(model.visible.bias_for(mean, num_chains * _AVERAGED), v.dtype)
-    base = tf.repeat(base, num_chains, 0)
-    score = model.as_function(_scores)(v, u).numpy().astype("float64")
+    """Of each frame: `log p*(v)`, `log Z` by AIS and by reverse AIS, and by the states that AIS ends in, with their
+    weights, the means of the visible units and `_shared`."""
+
+    def by_frame(x: tf.Tensor) -> np.ndarray:
+        return x.numpy().reshape(len(v), num_chains, *x.shape[1:])
+
+    chains, steps = tf.repeat(u, num_chains, 0), tf.constant(burn_in)
+    mean = by_frame(model.as_function(_means, jit_compile=True)(chains, steps, keys[0])).mean(1, dtype="float64")
+    base = tf.repeat(tf.cast(model.visible.bias_for(mean, num_chains * _AVERAGED), v.dtype), num_chains, 0)
     log_z_base = model.visible.log_partition(tf.cast(base, tf.float64))
     log_z_base += model.hidden.log_partition(tf.zeros((1, model.hidden.width), tf.float64))
-    up = model.as_function(_up, jit_compile=True)(repeated, base, schedule, keys[1])
-    down = model.as_function(_down, jit_compile=True)(start, repeated, base, schedule[::-1], steps, keys[2], keys[3])
-    high, low = ((log_z_base + sign * x).numpy().reshape(len(v), -1) for sign, x in ((1, up), (-1, down)))
-    return score, _log_mean(high, 1), _log_mean(low, -1), mean, shared[:, 0]
+    score = model.as_function(_scores)(v, u).numpy().astype("float64")
+    start = tf.repeat(v, num_chains, 0)
+    end, up = model.as_function(_up, jit_compile=True)(chains, base, schedule, keys[1])
+    down = model.as_function(_down, jit_compile=True)(start, chains, base, schedule[::-1], steps, keys[2], keys[3])
+    high, low = by_frame(log_z_base + up), by_frame(log_z_base - down)
+    weights = np.exp(high - high.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    mean, shared = (np.einsum("fc,fc...->f...", weights, by_frame(x)) for x in (end, _shared(start, end)))
+    return score, _log_mean(high, 1), _log_mean(low, -1), mean, shared
 
 
 def _log_mean(log_weights: np.ndarray, direction: int) -> np.ndarray:
@@ -266,27 +272,22 @@ def _scores(model: Any, v: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
     return -model.frame_rbms(u).free_energy(v)
 
 
-def _means(
-    model: Any, data: tf.Tensor, u: tf.Tensor, burn_in: tf.Tensor, key: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Along Gibbs chains that start from the biases alone: means of the visible units, `(chains, visible)`, and
-    `_shared` with the data, `(chains,)`."""
+def _means(model: Any, u: tf.Tensor, burn_in: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Means of the visible units along Gibbs chains that start from the biases alone, `(chains, visible)`."""
     rbms = model.frame_rbms(u)
     v = model.visible.sample(rbms.visible.bias, Draws(key))
     v = sweeps(rbms, v, tf.constant(1), burn_in + 1, key)
 
-    def step(k: tf.Tensor, v: tf.Tensor, mean: tf.Tensor, shared: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(k: tf.Tensor, v: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
         draws = Draws(key_at(key, burn_in + 1 + k))
         field = rbms.visible.field(rbms.visible_input(rbms.hidden.sample(rbms.hidden_field(v), draws)))
-        v = rbms.visible.sample(field, draws)
-        return k + 1, v, mean + rbms.visible.mean(field), shared + _shared(data, v)
+        return k + 1, rbms.visible.sample(field, draws), total + rbms.visible.mean(field)
 
-    loop = (tf.constant(0), v, tf.zeros_like(v), tf.zeros_like(v[:, 0]))
-    _, _, mean, shared = tf.while_loop(lambda k, *_: k < _AVERAGED, step, loop)
-    return mean / _AVERAGED, shared / _AVERAGED
+    loop = (tf.constant(0), v, tf.zeros_like(v))
+    return tf.while_loop(lambda k, *_: k < _AVERAGED, step, loop)[2] / _AVERAGED
 
 
-def _up(model: Any, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def _up(model: Any, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     start = model.visible.sample(base, Draws(key))
     return _along(model, start, u, base, betas, key)
 
@@ -302,14 +303,16 @@ def _down(
     key: tf.Tensor,
 ) -> tf.Tensor:
     v = sweeps(model.frame_rbms(u), v, tf.constant(0), burn_in, burn_in_key)
-    return _along(model, v, u, base, betas, key)
+    return _along(model, v, u, base, betas, key)[1]
 
 
-def _along(model: Any, v: tf.Tensor, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """What the chains' weights gain along the schedule, `(chains,)`, float64."""
+def _along(
+    model: Any, v: tf.Tensor, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where the chains end, and what their weights gain along the schedule, `(chains,)`, float64."""
     no_hidden = tf.zeros(model.hidden.width, v.dtype)
     zeros, start = tf.zeros(tf.shape(v)[:1], tf.float64), tf.constant(1)
     rbms = model.frame_rbms(u)
     # from the second key on: the first drew the start
     betas = tf.concat([betas[:1], betas], 0)
-    return anneal_steps(rbms, v, zeros, betas, Base(base, no_hidden), start, tf.shape(betas)[0] - 1, key)[1]
+    return anneal_steps(rbms, v, zeros, betas, Base(base, no_hidden), start, tf.shape(betas)[0] - 1, key)

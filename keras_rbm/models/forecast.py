@@ -22,8 +22,7 @@ class Forecast(SequenceLearner):
         model: a built RNNRBM.
 
     Reference:
-        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences",
-        section 4.1.
+        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences"
     """
 
     def __init__(self, model: Any) -> None:

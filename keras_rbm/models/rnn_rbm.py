@@ -78,8 +78,7 @@ class RNNRBM(Compiling, SequenceLearner):
     ```
 
     Reference:
-        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences",
-        section 3.
+        Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences"
     """
 
     def __init__(
@@ -325,7 +324,7 @@ class RNNRBM(Compiling, SequenceLearner):
 
         Reference:
             Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional
-            sequences", section 4.1.
+            sequences"
         """
         for name, value in (("epochs", epochs), ("recurrent_epochs", recurrent_epochs)):
             if value != 0 or isinstance(value, bool):
