@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rbm import datasets
-from keras_rbm.callbacks import PianoRolls
+from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls
 from keras_rbm.datasets import Rolls
 from keras_rbm.models import RNNRBM
 from keras_rbm.samplers import CD
@@ -37,10 +37,10 @@ class Music:
     Args:
         score: what to do.
         folder: where to write.
-        verbose: as in `keras.Model.fit`.
+        verbose: whether to print a line each few epochs.
     """
 
-    def __init__(self, score: Score, folder: Path, verbose: Any = "auto") -> None:
+    def __init__(self, score: Score, folder: Path, verbose: bool = True) -> None:
         self.score, self.folder, self.verbose = score, folder, verbose
         cell = CELLS[score.cell](score.recurrent, seed=score.seed)
         self.model = RNNRBM(score.units, cell, sampler=CD(SWEEPS), seed=score.seed)
@@ -121,22 +121,18 @@ class Music:
         """Trains the model and saves it."""
         score, started = self.score, time.monotonic()
         keras.utils.set_random_seed(score.seed)
-        training, validating, _ = self.parts
+        training = self.parts[0]
         x, mask = datasets.subsequences(training, FRAMES)
         self.model.build(x.shape)
         self.model.rbm.adapt(datasets.frames(training))
         steps = score.epochs * -(-len(x) // self.batch_size)
         schedule = keras.optimizers.schedules.CosineDecay(score.learning_rate, steps)
         self.model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0))
-        history = self.model.fit(
-            x,
-            mask,
-            batch_size=self.batch_size,
-            epochs=score.epochs,
-            validation_data=datasets.subsequences(validating, FRAMES),
-            callbacks=self._callbacks(),
-            verbose=self.verbose,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "AIS and reverse AIS differ")  # said of the trained model, once
+            history = self.model.fit(
+                x, mask, batch_size=self.batch_size, epochs=score.epochs, callbacks=self._callbacks(), verbose=0
+            )
         self.curves, self.seconds = history.history, time.monotonic() - started
         self.save()
 
@@ -146,15 +142,30 @@ class Music:
         return 4 if sum(-(-len(roll) // FRAMES) for roll in self.parts[0].rolls) < 64 else 16
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
-        logs, tunes = self.folder / "logs", self.tunes
+        logs, tunes, (training, validating, _) = self.folder / "logs", self.tunes, self.parts
         logs.mkdir(parents=True, exist_ok=True)
-        roll, every = self.parts[0].rolls[0][: self.frames], max(1, self.score.epochs // 4)
+        few, many = max(1, self.score.epochs // 4), max(1, self.score.epochs // 20)
         return [
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch + 1)),
+            keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
+            FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many),
+            keras.callbacks.LambdaCallback(on_epoch_end=self._tell),
             keras.callbacks.CSVLogger(str(logs / "history.csv")),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
-            PianoRolls(logs / "rolls", roll, tunes.dt, tunes.notes[0], every=every),
+            PianoRolls(logs / "rolls", training.rolls[0][: self.frames], tunes.dt, tunes.notes[0], every=few),
         ]
+
+    def _note(self, epoch: int, logs: dict) -> None:
+        self.epoch = epoch + 1
+
+    def _tell(self, epoch: int, logs: dict) -> None:
+        number = self.score.epochs
+        if self.verbose and ((epoch + 1) % max(1, number // 6) == 0 or epoch in (0, number - 1)):
+            print(
+                f"  epoch {epoch + 1:>{len(str(number))}} of {number}: reconstruction error "
+                f"{logs['reconstruction_error']:.2f}; validation: log-likelihood {logs['log_likelihood_lower']:.2f} nats "
+                f"a frame, accuracy {100 * logs['accuracy']:.0f} %",
+                flush=True,
+            )
 
     def generate(self) -> None:
         """Makes music up, and writes it."""

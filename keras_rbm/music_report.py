@@ -16,8 +16,9 @@ _SCORED = 2000  # frames of a part, at most
 _SHOWN = 60.0  # seconds of a roll in the figure, at most
 _CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _LABELS = {
-    "reconstruction_error": "reconstruction error (nats a frame)",
-    "pseudo_log_likelihood": "pseudo-log-likelihood (nats a frame)",
+    "reconstruction_error": "reconstruction error, training (nats a frame)",
+    "log_likelihood_lower": "log-likelihood, validation (nats a frame)",
+    "accuracy": "expected accuracy, validation",
 }
 
 
@@ -95,7 +96,7 @@ def figures(music: Music) -> dict[str, matplotlib.figure.Figure]:
         picture.axes[2].axvline(dt * music.prime, color="C1", linewidth=1)
     return {
         "rolls": picture,
-        "learning_curves": plots.learning_curves({"RNN-RBM": music.curves}, list(_LABELS), _LABELS),
+        "learning_curves": plots.learning_curves({music.tunes.name: music.curves}, list(_LABELS), _LABELS),
     }
 
 

@@ -7,7 +7,6 @@ import shlex
 import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
