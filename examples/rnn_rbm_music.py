@@ -49,11 +49,11 @@ def baselines(train: list[np.ndarray], test: list[np.ndarray]) -> None:
         print(f"{name}: {log_p:.2f} nats a frame, accuracy {expected:.2%}, frame accuracy {shared:.2%}")
 
 
-def score(model: keras.Model, sequences: list[np.ndarray], name: str) -> None:
-    """Prints how good the model is on all frames, and what a careful look at 500 of them changes."""
+def score(model: keras.Model, sequences: list[np.ndarray], name: str, num_frames: int | None) -> None:
+    """Prints how good the model is on frames, and what a careful look at 500 of them changes."""
     x, mask = keras_rbm.datasets.subsequences(sequences, None)
     ask = keras_rbm.likelihood.frame_log_likelihood
-    found = ask(model, x, mask, num_chains=10, num_temperatures=200, verbose=0)
+    found = ask(model, x, mask, num_frames=num_frames, num_chains=10, num_temperatures=200, verbose=0)
     print(
         f"{name}, {len(found.per_frame_lower)} frames: {found.lower:.3f} (reverse AIS) and {found.upper:.3f} (AIS) "
         f"nats a frame, accuracy {found.accuracy:.2%}, frame accuracy {found.frame_accuracy:.2%}"
@@ -61,7 +61,7 @@ def score(model: keras.Model, sequences: list[np.ndarray], name: str) -> None:
     quick = ask(model, x, mask, num_frames=500, num_chains=10, num_temperatures=200, verbose=0)
     careful = ask(model, x, mask, num_frames=500, num_chains=10, num_temperatures=2000, burn_in=1000, verbose=0)
     print(
-        f"on 500 of them: {quick.lower:.3f} and {quick.upper:.3f}; with 2000 temperatures, and 1000 sweeps before "
+        f"on 500: {quick.lower:.3f} and {quick.upper:.3f}; with 2000 temperatures, and 1000 sweeps before "
         f"reverse AIS, {careful.lower:.3f} and {careful.upper:.3f}"
     )
 
@@ -73,6 +73,7 @@ def main() -> None:
     add("--data", type=Path, default=Path("music"), help="the folder with the piano rolls")
     add("--baselines", action="store_true", help="score chance and note frequencies only")
     add("--score", type=Path, metavar="FILE", help="score the test tunes by a .keras file, which was chosen before")
+    add("--frames", type=int, help="of them to score, drawn with seed 0 (default: all)")
     add("--rtrbm", action="store_true", help="an RTRBM instead of an RNN-RBM")
     add("--units", type=int, default=150)
     add("--cell", choices=["SimpleRNN", "LSTM", "GRU"], default="SimpleRNN")
@@ -94,7 +95,7 @@ def main() -> None:
     if options.baselines:
         return baselines(train, rolls(path, "test"))
     if options.score:
-        return score(keras.models.load_model(options.score), rolls(path, "test"), "test")
+        return score(keras.models.load_model(options.score), rolls(path, "test"), "test", options.frames)
     keras.utils.set_random_seed(SEED)
     x, mask = keras_rbm.datasets.subsequences(train, FRAMES)
     x_valid, mask_valid = keras_rbm.datasets.subsequences(rolls(path, "valid"), None)
@@ -135,7 +136,7 @@ def main() -> None:
     keras.models.load_model(options.output / f"{options.name}.keras", compile=False).save(
         options.output / f"{options.name}.keras"
     )  # without the optimizer's state
-    score(model, rolls(path, "valid"), "validation")
+    score(model, rolls(path, "valid"), "validation", 4000)
 
 
 if __name__ == "__main__":

@@ -211,6 +211,22 @@ def test_the_expected_accuracy_comes_from_the_chains_means(monkeypatch):
     assert_means(found, exact)
 
 
+@pytest.mark.parametrize("way", ["visible", "hidden", "annealed"])
+def test_the_frame_accuracy_is_the_mean_over_frames_of_what_draws_share(way, monkeypatch):
+    """Of draws from each frame's RBM, against its expectation over all states."""
+    model, x = random_model(units=2 if way == "hidden" else 5, scale=0.6), sequences(20, 2)
+    x[0, 0] = 0  # where nothing sounds, silence is right
+    expected = []
+    for reference, v in zip(references_of(model, x), flat(x), strict=True):
+        most = np.maximum(v.sum(), reference.v.sum(1))
+        expected.append(reference.p_v @ np.where(most, reference.v @ v / np.where(most, most, 1), 1))
+    if way == "annealed":
+        annealed(monkeypatch, model)
+    options = {"num_chains": 40, "num_temperatures": 1, "burn_in": 10}
+    assert_means([scored(model, x, seed=s, **options).frame_accuracy for s in range(10)], np.mean(expected))
+    assert scored(model_of("spin", "softmax"), data_of("spin")).frame_accuracy is None
+
+
 def test_figures_far_apart_are_warned_of(monkeypatch):
     model = random_model(units=6, width=8, scale=3.0)
     x = np.asarray(model.generate(5, num_sequences=20, gibbs_steps=100))
