@@ -28,7 +28,7 @@ def main() -> None:
     add = parser.add_argument
     add("--model", type=Path, default=Path("saved_models/music/nottingham.keras"))
     add("--data", type=Path, default=Path("music"), help="the folder with the piano rolls")
-    add("--num", type=int, default=50, help="tunes to make up for the statistics")
+    add("--gibbs-steps", type=int, default=100, help="sweeps a frame")
     add("--output", type=Path, default=Path("saved_models/music"))
     options = parser.parse_args()
     model = keras.models.load_model(options.model, compile=False)
@@ -36,22 +36,26 @@ def main() -> None:
     tunes = [roll for roll in rolls(options.data / "nottingham.npz", "test") if len(roll) >= FRAMES]
     real = [roll[:FRAMES] for roll in tunes]
 
+    prime = np.stack(real)[:, : FRAMES // 3]
     started = time.monotonic()
-    made = np.asarray(model.generate(FRAMES, num_sequences=options.num)).astype("uint8")
-    print(f"{options.num} tunes of {FRAMES} frames made up in {time.monotonic() - started:.1f} s")
-    primed = np.asarray(model.generate(FRAMES, prime=real[0][: FRAMES // 3].astype("float32")))[0].astype("uint8")
-    for number, roll in enumerate((made[0], made[1], primed), 1):
+    made = np.asarray(model.generate(FRAMES, None, len(real), options.gibbs_steps)).astype("uint8")
+    primed = np.asarray(model.generate(FRAMES, prime, len(real), options.gibbs_steps)).astype("uint8")
+    print(f"2 x {len(real)} tunes of {FRAMES} frames made up in {time.monotonic() - started:.1f} s")
+    shown = {"a test tune": real[0], "10 s of it, and how it could go on": primed[0], "made up": made[0]}
+    for number, roll in enumerate(shown.values()):
         keras_rbm.datasets.midi.write(options.output / f"nottingham-{number}.mid", roll, DT)
-    shown = {"a test tune": real[0], "goes on after 10 s of it": primed, "made up": made[0], "made up, too": made[1]}
     figure = keras_rbm.plots.piano_rolls(shown, DT, LOWEST)
     figure.savefig(options.output / "nottingham_rolls.png")
 
-    found = [keras_rbm.datasets.roll_statistics(x, DT, LOWEST) for x in (real, list(made))]
-    print(f"\n{'':<28}{len(real):>5} test tunes{options.num:>9} made up")
+    later = {"test": real, "gone on": list(primed), "made up": list(made)}
+    later = {name: [roll[FRAMES // 3 :] for roll in tunes] for name, tunes in later.items()}
+    found = {name: keras_rbm.datasets.roll_statistics(tunes, DT, LOWEST) for name, tunes in later.items()}
+    print(f"from second 10 to 30{'':<8}" + "".join(f"{name:>12}" for name in found))
     for name in ("notes_per_frame", "silent", "held_seconds"):
-        print(f"{name:<28}" + "".join(f"{statistics[name]:>16.3f}" for statistics in found))
+        print(f"{name:<28}" + "".join(f"{statistics[name]:>12.3f}" for statistics in found.values()))
     for i, name in enumerate(NAMES):
-        print(f"pitch class {name:<16}" + "".join(f"{statistics['pitch_classes'][i]:>16.1%}" for statistics in found))
+        row = [statistics["pitch_classes"][i] for statistics in found.values()]
+        print(f"pitch class {name:<16}" + "".join(f"{share:>12.1%}" for share in row))
 
 
 if __name__ == "__main__":

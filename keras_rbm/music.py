@@ -144,10 +144,10 @@ class Music:
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         logs, tunes, (training, validating, _) = self.folder / "logs", self.tunes, self.parts
         logs.mkdir(parents=True, exist_ok=True)
-        few, many = max(1, self.score.epochs // 4), max(1, self.score.epochs // 20)
+        few, many = max(1, self.score.epochs // 4), max(1, self.score.epochs // 30)
         return [
             keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
-            FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many),
+            FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
             keras.callbacks.LambdaCallback(on_epoch_end=self._tell),
             keras.callbacks.CSVLogger(str(logs / "history.csv")),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
@@ -162,8 +162,8 @@ class Music:
         if self.verbose and ((epoch + 1) % max(1, number // 6) == 0 or epoch in (0, number - 1)):
             print(
                 f"  epoch {epoch + 1:>{len(str(number))}} of {number}: reconstruction error "
-                f"{logs['reconstruction_error']:.2f}; validation: log-likelihood {logs['log_likelihood_lower']:.2f} nats "
-                f"a frame, accuracy {100 * logs['accuracy']:.0f} %",
+                f"{logs['reconstruction_error']:.2f} nats a frame; validation: log-likelihood "
+                f"{logs['log_likelihood_lower']:.2f}, accuracy {100 * logs['accuracy']:.0f} %",
                 flush=True,
             )
 

@@ -29,17 +29,6 @@ def as_count(value: Any, name: str) -> tf.Tensor:
     return value
 
 
-def annealing(anneal: Sequence[float], num_steps: Any, dtype: str) -> tf.Tensor:
-    """Inverse temperatures of so many sweeps, along those of `anneal` with straight lines in between, `(num_steps,)`.
-
-    Raises:
-        ValueError: if they do not increase to 1.
-    """
-    betas = checked_betas(anneal, name="anneal")
-    at = np.linspace(0, len(betas) - 1, positive_integer(num_steps, "num_steps"))
-    return tf.constant(np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], dtype)
-
-
 class Compiling:
     """What keeps compiled functions."""
 
@@ -205,7 +194,13 @@ class Machine(Compiling, Learner):
         if clamp is not None or values is not None:
             held = self._held(clamp, values, positive_integer(num_samples, "num_samples") if v is None else len(v))
             num_samples = len(held.mask)
-        schedule = None if anneal is None else annealing(anneal, num_steps, self.state_dtype)
+        schedule = None
+        if anneal is not None:
+            betas = checked_betas(anneal, name="anneal")
+            at = np.linspace(0, len(betas) - 1, positive_integer(num_steps, "num_steps"))
+            schedule = tf.constant(
+                np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], self.state_dtype
+            )
         state = self._begin(num_samples, v)
         if held is not None:
             state = held.put(state)

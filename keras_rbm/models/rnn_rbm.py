@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -16,7 +15,7 @@ from keras_rbm.models import data as checks
 from keras_rbm.models.forecast import Forecast
 from keras_rbm.models.frames import FrameRBMs
 from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.machine import Compiling, annealing, as_count
+from keras_rbm.models.machine import Compiling, as_count
 from keras_rbm.models.rbm import RBM, with_zero_gradients
 from keras_rbm.models.sequences import SequenceLearner, shape_error
 from keras_rbm.samplers import CD, Held, gibbs
@@ -377,7 +376,6 @@ class RNNRBM(Compiling, SequenceLearner):
         prime: Any = None,
         num_sequences: Any = 1,
         gibbs_steps: Any = 25,
-        anneal: Sequence[float] | None = None,
         clamp: Any = None,
         values: Any = None,
         memory: Memory | None = None,
@@ -389,9 +387,7 @@ class RNNRBM(Compiling, SequenceLearner):
             num_steps: frames a sequence, at least 1, those of `prime` among them.
             prime: frames that the sequences begin with, `(time, visible)` or `(num_sequences, time, visible)`.
             num_sequences: how many.
-            gibbs_steps: sweeps a frame, from states drawn from its biases.
-            anneal: inverse temperatures along which these sweeps go, as in `RBM.sample`: `[0.0, 1.0]` draws frames that
-                few sweeps at 1 would not reach.
+            gibbs_steps: sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
             clamp: which visible units are held while the others are sampled, booleans that broadcast to
                 `(num_sequences, num_steps, visible)`: the notes of a melody, say. Frames of `prime` are all held.
             values: what they are held at; the same shapes.
@@ -418,7 +414,6 @@ class RNNRBM(Compiling, SequenceLearner):
         num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
         num_sequences = as_count(num_sequences, "num_sequences")
         start = self._start(memory, num_sequences)
-        schedule = None if anneal is None else annealing(anneal, int(gibbs_steps), self.state_dtype)
         held = None
         if clamp is not None or values is not None:
             held = self._held(clamp, values, int(num_sequences), int(num_steps))
@@ -428,7 +423,7 @@ class RNNRBM(Compiling, SequenceLearner):
             start = self.listen(told, memory=start)
             held = held and Held(held.mask[:, told.shape[1] :], held.values[:, told.shape[1] :])
         number = num_steps - tf.shape(told)[1]
-        frames, end = self.as_function(_generate)(start, number, gibbs_steps, schedule, held)
+        frames, end = self.as_function(_generate)(start, number, gibbs_steps, held)
         frames = tf.concat([told, frames], 1)
         return (frames, end) if return_memory else frames
 
@@ -477,7 +472,7 @@ class RNNRBM(Compiling, SequenceLearner):
         }
 
     def _continue(self, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
-        return _generate(self, self.listen(v), num_steps, tf.constant(25), None, None)[0]
+        return _generate(self, self.listen(v), num_steps, tf.constant(25), None)[0]
 
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_steps,
@@ -508,7 +503,6 @@ def _generate(
     memory: Memory,
     num_steps: tf.Tensor,
     gibbs_steps: tf.Tensor,
-    schedule: tf.Tensor | None,
     held: Held | None,
 ) -> tuple[tf.Tensor, Memory]:
     shape = (memory.output.shape[0], model.visible.width)
@@ -517,7 +511,7 @@ def _generate(
     def step(t: tf.Tensor, memory: Memory, frames: tf.TensorArray) -> tuple:
         rbms = model.frame_rbms(memory.output)
         now = None if held is None else Held(held.mask[:, t], held.values[:, t])
-        v = gibbs(rbms, put(now, rbms.start()), gibbs_steps, schedule=schedule, held=now)
+        v = gibbs(rbms, put(now, rbms.start()), gibbs_steps, held=now)
         return t + 1, model.recur(v[:, None], None, memory)[1], frames.write(t, v)
 
     _, memory, frames = tf.while_loop(lambda t, *_: t < num_steps, step, (0, memory, frames))
