@@ -18,6 +18,7 @@ from rnn_rbm_music import rolls
 
 import keras_rbm
 
+PRETRAINED = Path(__file__).parent.parent / "saved_models/pretrained/nottingham-rnn-rbm/rnn_rbm.keras"
 SEED, DT, LOWEST = 0, 0.3, 21
 FRAMES = round(30 / DT)
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -26,7 +27,7 @@ NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", type=Path, default=Path("saved_models/music/nottingham.keras"))
+    add("--model", type=Path, default=PRETRAINED)
     add("--data", type=Path, default=Path("music"), help="the folder with the piano rolls")
     add("--gibbs-steps", type=int, default=100, help="sweeps a frame")
     add("--output", type=Path, default=Path("saved_models/music"))
