@@ -42,6 +42,7 @@ class Music:
 
     def __init__(self, score: Score, folder: Path, verbose: bool = True) -> None:
         self.score, self.folder, self.verbose = score, folder, verbose
+        keras.utils.set_random_seed(score.seed)  # the recurrence's initial weights take theirs from it
         cell = CELLS[score.cell](score.recurrent, seed=score.seed)
         self.model = RNNRBM(score.units, cell, sampler=CD(SWEEPS), seed=score.seed)
         self.curves: dict[str, list[float]] = {}

@@ -104,7 +104,8 @@ class Score:
 
     def write(self, path: Path, roll: np.ndarray, dt: float, notes: tuple[int, int]) -> None:
         """A roll as a MIDI file."""
-        tempo = self.tempo or (100.0 if self.midi else 120.0)
+        usual = 100.0 if self.midi else 120.0
+        tempo = usual if self.tempo is None else self.tempo
         midi.write(path, roll, dt, notes, tempo=tempo, instrument=self.instrument)
 
     def command(self, folder: Path) -> str:

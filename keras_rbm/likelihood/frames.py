@@ -103,7 +103,7 @@ def frame_log_likelihood(
         Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences";
         accuracy: Bay, Ehmann & Downie, 2009, "Evaluation of multiple-F0 estimation and tracking systems".
     """
-    if not hasattr(model, "frame_rbms"):
+    if isinstance(model, type) or not hasattr(model, "frame_rbms"):
         raise TypeError(f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(model).__name__}")
     for name, value in (("num_chains", num_chains), ("num_temperatures", num_temperatures), ("burn_in", burn_in)):
         positive_integer(value, name)

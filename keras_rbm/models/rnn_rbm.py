@@ -210,6 +210,9 @@ class RNNRBM(Compiling, SequenceLearner):
             x, *state = layer(x, mask=mask, initial_state=state, training=training)
             states.append(state)
         u = tf.cast(x, self.state_dtype)
+        if mask is not None:  # Keras puts out zeros before the first frame
+            begun = tf.cumsum(tf.cast(mask, tf.int32), 1) > 0
+            u = tf.where(begun[..., None], u, memory.output[:, None])
         before = tf.concat([memory.output[:, None], u[:, :-1]], 1)
         return before, Memory(u[:, -1], states)
 

@@ -79,6 +79,8 @@ class SequenceLearner(Learner):
             ValueError: if the shape of `v` or of its mask is another.
         """
         v = tf.cast(tf.convert_to_tensor(v), self.state_dtype)
+        if v.shape.rank is None:  # from a generator
+            v = tf.ensure_shape(v, (None, None, self.visible.width))
         if error := shape_error(v.shape, self.visible.width if self.built else None):
             raise error
         if not self.built:
