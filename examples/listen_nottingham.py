@@ -1,9 +1,19 @@
 """A listener's check of an RNN-RBM: 30 seconds that it makes up beside real tunes, as rolls, MIDI files and statistics.
 
-    python examples/rnn_rbm_music.py nottingham ...        (as it says, with --name nottingham)
-    python examples/listen_nottingham.py --data FOLDER
+    python examples/listen_nottingham.py --data FOLDER        (with nottingham.npz, as in rnn_rbm_music.py)
 
-TABLE
+By the model in saved_models/pretrained/nottingham-rnn-rbm, seed 0, 100 sweeps a frame, 330 tunes in 6 s on 2 busy cores:
+docs/nottingham_rolls.png. Melodies run above held chords, and where it goes on after 10 s of a tune it stays in its key.
+Chords change a little too often. From second 10 to 30 of 165 tunes each:
+
+                                    test     gone on     made up
+    notes_per_frame                3.974       3.950       3.990
+    silent                         0.000       0.002       0.005
+    held_seconds                   1.310       1.085       1.070
+    pitch classes C E G            62.5%       53.8%       30.6%
+    the black keys                  4.5%        5.5%       35.5%
+
+Made up from nothing they are in any key: the model was trained on tunes moved by up to 5 semitones.
 """
 
 from __future__ import annotations

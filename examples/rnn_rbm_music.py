@@ -1,6 +1,12 @@
-"""RNN-RBMs and RTRBMs on polyphonic music: log-likelihood a time step and frame-level accuracy.
+"""RNN-RBMs and RTRBMs on polyphonic music: log-likelihood a time step and accuracy by frame.
 
-    python examples/rnn_rbm_music.py nottingham --data FOLDER
+    python examples/rnn_rbm_music.py nottingham --data FOLDER --cell LSTM --recurrent 200 --transpose 5 \\
+        --weight-decay 0.05 --epochs 80 --every 8 --name nottingham
+    python examples/rnn_rbm_music.py nottingham --data FOLDER --score saved_models/music/nottingham.keras
+
+FOLDER has the piano rolls of Boulanger-Lewandowski et al. (2012) as nottingham.npz, jsb_chorales.npz, musedata.npz and
+piano_midi.npz: frames of all sequences end to end as `train`, `valid` and `test`, 88 notes packed by
+`numpy.packbits(axis=1)`, and the sequences' lengths as `train_lengths`, ...
 
 TABLE
 """
