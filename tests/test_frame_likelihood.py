@@ -35,6 +35,8 @@ PAIRS = [
     ("mixed", "binomial"),
 ]
 
+ANNEALED = [pair for pair in PAIRS if pair[0] not in ("spin", "discrete")]
+
 
 def model_of(visible: str, hidden: str, scale: float = 0.5, name: str = "simple", **kwargs):
     """A random model of two of the kinds."""
@@ -93,11 +95,10 @@ def test_exact_likelihoods_are_sums_over_all_states(visible, hidden):
 
 
 @pytest.mark.parametrize(("units", "width"), [(2, 5), (5, 2), (3, 3)])
-@pytest.mark.parametrize("name", ["simple", "rtrbm"])
-def test_whichever_side_is_smaller(name, units, width):
+def test_whichever_side_is_smaller(units, width):
     """Likelihood and expected accuracy; float32 parameters too."""
     for dtype, bound in (("float64", 1e-10), ("float32", 1e-5)):
-        model, x = random_model(name, units, width, dtype=dtype), sequences(width=width)
+        model, x = random_model("simple", units, width, dtype=dtype), sequences(width=width)
         references, found = references_of(model, x), scored(model, x)
         np.testing.assert_allclose(found.per_frame_lower, log_probs(references, flat(x)), rtol=0, atol=bound)
         means = np.stack([r.moments()[0] for r in references])
@@ -159,7 +160,7 @@ def test_some_frames_are_some_of_all(monkeypatch):
 # --- annealed
 
 
-@pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.mark.parametrize(("visible", "hidden"), ANNEALED, ids=["-".join(pair) for pair in ANNEALED])
 def test_weights_of_annealing_are_unbiased(visible, hidden, monkeypatch):
     """Whatever the schedule, the mean of the weights is `Z` one way and `1 / Z` the other, in expectation: of hundreds
     of frames within 5 standard errors, at five temperatures. Chains that start in data have met the whole model."""
@@ -215,7 +216,7 @@ def test_the_expected_accuracy_comes_from_the_chains_means(monkeypatch):
 def test_the_frame_accuracy_is_the_mean_over_frames_of_what_draws_share(way, monkeypatch):
     """Of draws from each frame's RBM, against its expectation over all states."""
     model, x = random_model(units=2 if way == "hidden" else 5, scale=0.6), sequences(20, 2)
-    x[0, 0] = 0  # where nothing sounds, silence is right
+    x[:12] = 0  # where nothing sounds, silence is right
     expected = []
     for reference, v in zip(references_of(model, x), flat(x), strict=True):
         most = np.maximum(v.sum(), reference.v.sum(1))
