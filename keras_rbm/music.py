@@ -124,8 +124,7 @@ class Music:
         keras.utils.set_random_seed(score.seed)
         training = self.parts[0]
         x, mask = datasets.subsequences(training, FRAMES)
-        self.model.build(x.shape)
-        self.model.rbm.adapt(datasets.frames(training))
+        self.model.adapt(x, mask)
         steps = score.epochs * -(-len(x) // self.batch_size)
         schedule = keras.optimizers.schedules.CosineDecay(score.learning_rate, steps)
         self.model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0))

@@ -147,7 +147,7 @@ def card(music: Music, measured: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-_USES = ("to train on", "for validation", "to test on, which were read once, at the end")
+_USES = ("to train on", "for validation", "to test on, read only after training")
 
 
 def _described(part: Rolls, use: str) -> str:

@@ -239,8 +239,12 @@ RECURRENT = {
     "backwards": (lambda: keras.layers.GRU(2, go_backwards=True), ValueError, "go_backwards=True, stateful=False"),
     "none": (lambda: [], ValueError, "`recurrent` must name at least one layer. Received: none"),
     "zero": (lambda: 0, ValueError, "`recurrent` must be a positive integer. Received: recurrent=0"),
-    "a name": (lambda: "lstm", ValueError, "Received: recurrent='lstm'"),
-    "nothing": (lambda: None, ValueError, "Received: recurrent=None"),
+    "a name": (
+        lambda: "lstm",
+        TypeError,
+        "a number of units, or Keras RNN layers: SimpleRNN, LSTM, GRU or RNN. Received: str",
+    ),
+    "nothing": (lambda: None, TypeError, "Received: NoneType"),
 }
 
 
@@ -248,6 +252,18 @@ RECURRENT = {
 def test_bad_recurrences(recurrent, error, message):
     with pytest.raises(error, match=re.escape(message)):
         RNNRBM(2, recurrent())
+
+
+def test_padding_repeats_the_last_output_whatever_the_layer_was_told():
+    layer = keras.layers.LSTM(2, zero_output_for_mask=True, use_cudnn="auto")
+    RNNRBM(2, layer)
+    assert not layer.zero_output_for_mask
+    assert not layer.use_cudnn
+
+
+def test_listening_to_what_is_no_state():
+    with pytest.raises(ValueError, match=r"Bernoulli units need values in \[0, 1\]. Received: min=0, max=255"):
+        random_model(dtype="float32").listen(255 * X)
 
 
 def test_bad_models():

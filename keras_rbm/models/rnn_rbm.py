@@ -124,7 +124,7 @@ class RNNRBM(Compiling, SequenceLearner):
 
     def recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
         """The layers that `recurrent` means."""
-        if not isinstance(recurrent, (keras.layers.Layer, dict, list, tuple)):
+        if isinstance(recurrent, (int, np.integer)):
             size, seed = positive_integer(recurrent, "recurrent"), self.seed
             recurrent = keras.layers.SimpleRNN(
                 size,
@@ -146,6 +146,9 @@ class RNNRBM(Compiling, SequenceLearner):
                     f"with go_backwards={layer.go_backwards}, stateful={layer.stateful}"
                 )
             layer.return_sequences = layer.return_state = True
+            layer.zero_output_for_mask = False
+            if hasattr(layer, "use_cudnn"):  # which knows no gaps, and not XLA
+                layer.use_cudnn, layer.supports_jit = False, True
             layers.append(layer)
         if not layers:
             raise ValueError("`recurrent` must name at least one layer. Received: none")
@@ -358,8 +361,13 @@ class RNNRBM(Compiling, SequenceLearner):
         Args:
             mask: booleans, `(sequences, time)`, False where a frame is padding.
             memory: of the frames before; nothing by default.
+
+        Raises:
+            ValueError: for shapes that do not fit, or frames outside the units' domain.
         """
         v, mask = self.as_sequences(v, mask)
+        if tf.executing_eagerly():
+            checks.check_domain(tf.reshape(v, (-1, v.shape[-1])), self.visible, self.state_dtype)
         return self.as_function(_listen)(v, mask, self._start(memory, tf.shape(v)[0]))
 
     def _start(self, memory: Memory | None, num_sequences: Any) -> Memory:
@@ -392,7 +400,8 @@ class RNNRBM(Compiling, SequenceLearner):
             num_sequences: how many.
             gibbs_steps: sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
             clamp: which visible units are held while the others are sampled, booleans that broadcast to
-                `(num_sequences, num_steps, visible)`: the notes of a melody, say. Frames of `prime` are all held.
+                `(num_sequences, num_steps, visible)`: the notes of a melody, say; or `"observed"`: what is not NaN in
+                `values`. Frames of `prime` are all held.
             values: what they are held at; the same shapes.
             memory: goes on where the sequences left that gave it, `num_sequences` of them.
             return_memory: whether to return the memory at the end, too.
@@ -449,6 +458,8 @@ class RNNRBM(Compiling, SequenceLearner):
         """Checked masks and values, `(num_sequences, num_steps, visible)`."""
         shape, width = (num_sequences, num_steps, self.visible.width), self.visible.width
         rows = []
+        if isinstance(clamp, str) and clamp == "observed" and values is not None:
+            clamp = ~np.isnan(np.asarray(values, self.state_dtype))
         for name, array in (("clamp", clamp), ("values", values)):
             if array is None:
                 raise ValueError("`clamp` says which units are held, `values` at what: give both or neither.")

@@ -79,8 +79,6 @@ class SequenceLearner(Learner):
             ValueError: if the shape of `v` or of its mask is another.
         """
         v = tf.cast(tf.convert_to_tensor(v), self.state_dtype)
-        if v.shape.rank is None:  # from a generator
-            v = tf.ensure_shape(v, (None, None, self.visible.width))
         if error := shape_error(v.shape, self.visible.width if self.built else None):
             raise error
         if not self.built:
@@ -139,6 +137,8 @@ class SequenceLearner(Learner):
 
     def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, None]:
         v, mask, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        v = tf.ensure_shape(v, (None, None, self.visible.width))  # generators may not say
+        mask = None if mask is None else tf.ensure_shape(mask, (None, None))
         v, mask = self.as_sequences(v, tf.ones(tf.shape(v)[:2], tf.bool) if mask is None else mask)
         weights = tf.cast(mask, v.dtype)
         if sample_weight is not None:
