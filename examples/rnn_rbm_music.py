@@ -28,8 +28,8 @@ On 500 test frames of Nottingham ten times the temperatures, and sweeps before r
 the quick setting gave -2.123 and -1.933. On those of JSB's paper set-up: -7.441 and -7.441, for -7.451 and -7.443.
 
 Which of the two the published accuracies are could not be settled; they stand beside the frame accuracy. By the formula
-of Bay, Ehmann & Downie itself, with counts summed over all frames, figures are lower. (--baselines prints both for notes
-by chance and by frequency.)
+of Bay, Ehmann & Downie itself, with counts summed over all frames, figures are lower. With --baselines it prints both
+for notes by chance and by frequency.
 """
 
 from __future__ import annotations
