@@ -21,7 +21,7 @@ accuracy; seed 0, seconds of training on one of 2 very busy cores. "best" is the
     JSB chorales   best     -5.819  -5.755   25.18 %  37.11 %    449 s
                    paper    -7.494  -7.487   22.48 %  31.96 %    297 s
                    RTRBM    -6.137  -6.082   19.71 %  30.09 %    300 s
-    Piano-midi.de  best     PIANO
+    Piano-midi.de  best     -6.277  -6.262   24.17 %  29.58 %    556 s
     MuseData       best     MUSE
 
 On 500 test frames of Nottingham ten times the temperatures, and sweeps before reverse AIS, give -2.033 and -2.013;

@@ -203,6 +203,12 @@ def music(options: argparse.Namespace) -> int:
         raise FileExistsError(
             f"{folder} exists, and nothing in it was touched. Choose another --output, or start anew with --overwrite."
         )
+    present = [path.name for path in written(folder) if path.exists()]
+    if present and not any((folder / sign).exists() for sign in ("card.md", "model.keras", "logs/history.csv")):
+        raise FileExistsError(
+            f"{folder} holds no run of keras-rbm music, so --overwrite does not touch it. Received: "
+            f"{', '.join(present)} there. Choose another --output."
+        )
     job, started = Music(score, folder), time.monotonic()
     with _warnings_as_lines():
         job.check()  # before the music of an earlier run is gone

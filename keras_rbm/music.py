@@ -56,6 +56,12 @@ class Music:
             ValueError: if the tunes are too few or too short for what is asked.
         """
         source = self.score.midi
+        removed = [path.resolve() for path in written(self.folder)]
+        if source and any(source.is_relative_to(path) for path in removed):
+            raise ValueError(
+                f"The tunes must not be what a run writes and --overwrite removes. Received: {source}, in "
+                f"{self.folder}. Choose another --output."
+            )
         if source and source.is_dir() and self.folder.resolve().is_relative_to(source):
             raise ValueError(
                 "What is generated must not lie among the tunes, where the next run would read it. "

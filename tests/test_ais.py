@@ -410,7 +410,7 @@ def test_parts_of_the_schedule_change_nothing_and_compile_once(direction, monkey
         found.append(function(rbm, num_chains=20, num_temperatures=7, verbose=0).log_weights)
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
-    assert rbm.as_function(ais_module._anneal_steps).experimental_get_tracing_count() == 1
+    assert rbm.as_function(ais_module.anneal_steps).experimental_get_tracing_count() == 1
 
 
 def test_burn_in_compiles_once(not_enumerable, monkeypatch):

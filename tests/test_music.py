@@ -396,3 +396,26 @@ def test_statistics_of_silence():
 def test_statistics_refuse(rolls, dt, message):
     with pytest.raises(ValueError, match=message):
         datasets.roll_statistics(rolls, dt, 21)
+
+
+@pytest.mark.parametrize("name", ["figures", "generated-7.mid"])
+def test_tunes_that_overwriting_would_remove_are_refused(name, tunes_folder, tmp_path, capsys):
+    source = tmp_path / name
+    if source.suffix:
+        source.write_bytes((tunes_folder / "0.mid").read_bytes())
+    else:
+        source.mkdir()
+        for i in range(4):
+            (source / f"{i}.mid").write_bytes((tunes_folder / f"{i}.mid").read_bytes())
+    (tmp_path / "card.md").write_text("of a run")
+    before = contents(tmp_path)
+    assert run(tmp_path, "--midi", source, "--overwrite", *TINY) == 1
+    assert contents(tmp_path) == before
+    assert "The tunes must not be what a run writes and --overwrite removes" in capsys.readouterr().err
+
+
+def test_overwriting_needs_a_run_to_overwrite(tmp_path, capsys):
+    (tmp_path / "generated-1.mid").write_text("mine")
+    assert run(tmp_path, "--overwrite", *TINY) == 1
+    assert contents(tmp_path) == {"generated-1.mid": b"mine"}
+    assert "holds no run of keras-rbm music" in capsys.readouterr().err

@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 import keras_rbm
-from keras_rbm import RNNRBM, RTRBM, samplers, units
+from keras_rbm import RBM, RNNRBM, RTRBM, samplers, units
+from keras_rbm.callbacks import FrameLikelihoodMonitor
+from keras_rbm.likelihood import frame_log_likelihood
 from tests.recurrent import MASKS, random_model, sequences
 from tests.statistics import assert_rounded
 from tests.test_bad_input import assert_equal_weights, weights_of
@@ -437,7 +439,9 @@ def test_bad_calls_of_generate():
         ({"clamp": [True, False], "values": [1, 1, 1]}, r"`clamp` must broadcast to.*\(1, 4, 3\).*shape=\(2,\)"),
         ({"clamp": [True, False, False], "values": X}, r"`values` must broadcast to.*\(1, 4, 3\).*\(6, 4, 3\)"),
         ({"clamp": [True, False, False], "values": [7, 1, 1]}, "max=7"),
-        ({"memory": memory}, "must be that of num_sequences=1 sequences. Received: one of 2"),
+        ({"memory": memory, "num_sequences": 1}, "must be that of num_sequences=1 sequences. Received: one of 2"),
+        ({"memory": 3}, "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned"),
+        ({"memory": RNNRBM(2, 5).listen(X)}, r"Received: Memory of widths \[5, 5\]"),
         ({"memory": memory, "num_sequences": 3}, "must be that of num_sequences=3 sequences. Received: one of 2"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -445,6 +449,40 @@ def test_bad_calls_of_generate():
     softmax = random_model(width=6, visible=units.Softmax(3))
     with pytest.raises(ValueError, match="`clamp` must hold all units of a softmax group or none"):
         softmax.generate(2, clamp=[True, False, False, True, True, True], values=[1, 0, 0, 1, 0, 0])
+
+
+def test_as_many_sequences_as_the_memory_or_the_prime_has():
+    model = random_model(dtype="float32")
+    assert model.generate(4, prime=X[:, :2]).shape == (len(X), 4, 3)
+    assert model.generate(4, memory=model.listen(X[:2])).shape == (2, 4, 3)
+    assert model.generate(4, prime=X[0, :2]).shape == (1, 4, 3)
+
+
+@pytest.mark.parametrize("name", ["validation_data", "validation_split", "sample_weight"])
+def test_pretraining_takes_nothing_that_its_stages_do_not_share(name):
+    with pytest.raises(ValueError, match=f"share no `{name}`"):
+        random_model(dtype="float32").pretrain(X, MASK, **{name: 0.5})
+
+
+def test_the_monitor_logs_what_the_likelihood_finds():
+    model = random_model(dtype="float32")
+    model.compile("sgd", jit_compile=False)
+    monitor = FrameLikelihoodMonitor(X, MASK, every=2, num_frames=5)
+    logs = model.fit(X, MASK, epochs=2, verbose=0, callbacks=[monitor], shuffle=False).history
+    assert set(logs) >= {"log_likelihood_lower", "log_likelihood_upper", "accuracy", "frame_accuracy"}
+    assert logs["log_likelihood_lower"][0] == logs["log_likelihood_lower"][1]  # measured every second epoch
+    monitor = FrameLikelihoodMonitor(X, MASK, num_frames=5)
+    logs = model.fit(X, MASK, epochs=1, verbose=0, callbacks=[monitor]).history
+    found = frame_log_likelihood(model, X, MASK, num_frames=5, num_temperatures=100, burn_in=50, verbose=0)
+    assert logs["log_likelihood_lower"] == [found.lower]
+    assert logs["frame_accuracy"] == [found.frame_accuracy]
+
+
+def test_the_monitor_of_another_machine():
+    rbm = RBM(2)
+    rbm.compile("sgd", jit_compile=False)
+    with pytest.raises(TypeError, match=r"Received: RBM\. Use LikelihoodMonitor"):
+        rbm.fit(X[:, 0], verbose=0, callbacks=[FrameLikelihoodMonitor(X, MASK)])
 
 
 def test_bad_calls_of_listen():

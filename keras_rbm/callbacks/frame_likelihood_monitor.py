@@ -25,6 +25,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
 
     Raises:
         ValueError: if a count is not positive, or sequences do not fit the model: before the first step.
+        TypeError: if the model is no sequence model.
 
     Example:
 
@@ -64,6 +65,11 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuses sequences that the model cannot take before the first step."""
+        if not hasattr(self.model, "frame_rbms"):
+            raise TypeError(
+                f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(self.model).__name__}. Use "
+                "LikelihoodMonitor."
+            )
         self.model.checked_sequences(self._x, self._mask)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -52,4 +52,5 @@ def load(name: str) -> Data:
     if str(name).endswith(".npz"):
         return files.archive(name)
     known = ", ".join((*_EMBEDDED, *tfds.NAMES))
-    raise ValueError(f"The data set must be one of {known}, or the path of a .npz file. Received: {name!r}")
+    tunes = " Tunes are another kind: datasets.folk_tunes(), datasets.midi.load(folder)." if "tune" in str(name) else ""
+    raise ValueError(f"The data set must be one of {known}, or the path of a .npz file. Received: {name!r}.{tunes}")

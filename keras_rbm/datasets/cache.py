@@ -44,7 +44,9 @@ def fingerprint(folder: Path, files: Sequence[Path], *settings: Any) -> str:
 
 
 def store(path: Path, mark: str, found: Found) -> None:
-    """Keeps what was found, if the folder can be written to."""
+    """Keeps what was found, if the folder can be written to, and has no other file of that name."""
+    if _is_anothers(path):
+        return
     try:
         with whole(path) as part, part.open("wb") as file:
             np.savez_compressed(
@@ -58,6 +60,15 @@ def store(path: Path, mark: str, found: Found) -> None:
             )
     except OSError:
         pass  # the files are read again next time
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether there is an archive that `store` did not write."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return "fingerprint" not in stored
+    except Exception:  # there is none, or it is damaged
+        return False
 
 
 def fetch(path: Path, mark: str, width: int) -> Found | None:

@@ -111,8 +111,8 @@ def frame_log_likelihood(
     schedule = tf.constant(
         checked_betas(np.linspace(0, 1, num_temperatures + 1) if betas is None else betas, first=0), tf.float64
     )
-    x, mask = model.checked_sequences(x, mask)
     checked_finite(model)
+    x, mask = model.checked_sequences(x, mask)
     check_normalizable(model.rbm)
     chosen = mask
     if num_frames is not None:

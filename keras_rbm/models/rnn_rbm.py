@@ -320,7 +320,7 @@ class RNNRBM(Compiling, SequenceLearner):
                 stage out.
             recurrent_epochs, recurrent_batch_size: of the recurrence; batches of sequences.
             optimizer: of both, each with a new copy.
-            kwargs: given to both trainings' `fit`.
+            kwargs: given to both trainings' `fit`: callbacks, shuffle.
 
         Returns:
             a `History` for each stage.
@@ -332,6 +332,12 @@ class RNNRBM(Compiling, SequenceLearner):
             Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional
             sequences"
         """
+        for name in ("validation_data", "validation_split", "sample_weight"):
+            if name in kwargs:
+                raise ValueError(
+                    f"Pretraining is on frames first and then on sequences, which share no `{name}`. Received: {name}. "
+                    "Leave it out, or give it to `fit`."
+                )
         for name, value in (("epochs", epochs), ("recurrent_epochs", recurrent_epochs)):
             if value != 0 or isinstance(value, bool):
                 positive_integer(value, name)  # 0 is for none
@@ -372,8 +378,15 @@ class RNNRBM(Compiling, SequenceLearner):
 
     def _start(self, memory: Memory | None, num_sequences: Any) -> Memory:
         """The memory that so many sequences begin with."""
+        blank = self.blank(num_sequences)
         if memory is None:
-            return self.blank(num_sequences)
+            return blank
+        received, wanted = ([x.shape[-1:] for x in tf.nest.flatten(m) if hasattr(x, "shape")] for m in (memory, blank))
+        if not isinstance(memory, Memory) or received != wanted:
+            raise ValueError(
+                "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned. "
+                f"Received: {type(memory).__name__} of widths {[n for shape in received for n in shape]}"
+            )
         if len(memory.output) != num_sequences:
             raise ValueError(
                 f"`memory` must be that of num_sequences={int(num_sequences)} sequences. "
@@ -385,7 +398,7 @@ class RNNRBM(Compiling, SequenceLearner):
         self,
         num_steps: Any,
         prime: Any = None,
-        num_sequences: Any = 1,
+        num_sequences: Any = None,
         gibbs_steps: Any = 25,
         clamp: Any = None,
         values: Any = None,
@@ -397,7 +410,7 @@ class RNNRBM(Compiling, SequenceLearner):
         Args:
             num_steps: frames a sequence, at least 1, those of `prime` among them.
             prime: frames that the sequences begin with, `(time, visible)` or `(num_sequences, time, visible)`.
-            num_sequences: how many.
+            num_sequences: how many; by default as many as `memory` or `prime` has, or 1.
             gibbs_steps: sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
             clamp: which visible units are held while the others are sampled, booleans that broadcast to
                 `(num_sequences, num_steps, visible)`: the notes of a melody, say; or `"observed"`: what is not NaN in
@@ -424,6 +437,9 @@ class RNNRBM(Compiling, SequenceLearner):
         if not self.built:
             raise ValueError("A model must be built before it generates. Fit it, or call it on data.")
         num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
+        if num_sequences is None:
+            told = len(memory.output) if isinstance(memory, Memory) else 1
+            num_sequences = len(prime) if memory is None and np.ndim(prime) == 3 else told
         num_sequences = as_count(num_sequences, "num_sequences")
         start = self._start(memory, num_sequences)
         held = None
