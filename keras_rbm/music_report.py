@@ -42,7 +42,7 @@ def measure(music: Music) -> dict[str, str]:
                 f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a frame{drawn}"
             )
         alone = np.log(np.where(of > 0, share, 1 - share)).sum(1).mean()
-        found[f"the same, each note by how often it sounds, {words}"] = f"{alone:.2f} nats a frame"
+        found[f"the same, of notes by their frequencies alone, {words}"] = f"{alone:.2f} nats a frame"
         if result.accuracy is not None:
             found[f"expected accuracy, {words}"] = f"{100 * result.accuracy:.1f} %{drawn}"
     return found
@@ -184,5 +184,5 @@ def summary(music: Music, measured: dict[str, str], seconds: float) -> str:
     }
     lines += [f"  {name:<16}  {sentence}" for name, sentence in what.items()]
     again = shlex.join(["keras-rbm", "music", "--midi", "FOLDER", "--output", str(folder.with_name("my-music"))])
-    lines += ["", "Next", f"  tensorboard --logdir {folder}/logs", f"  {again}  # a folder of your own MIDI files"]
-    return "\n".join([*lines, f"  play {folder}/generated-1.mid in any player of MIDI files"])
+    lines += ["", f"Listen to {folder}/generated-1.mid in any player of MIDI files. Log-likelihoods: higher is better."]
+    return "\n".join([*lines, "", "Next", f"  tensorboard --logdir {folder}/logs", f"  {again}  # your own MIDI files"])
