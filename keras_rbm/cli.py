@@ -240,6 +240,7 @@ def music(options: argparse.Namespace) -> int:
 def _warnings_as_lines() -> Iterator[None]:
     """Warnings are lines on stderr, without the place in the code that they come from."""
     with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *_, **__: print(f"keras-rbm: {message}", file=sys.stderr)
         yield
 
