@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_rbm import RBM, RNNRBM, likelihood, samplers
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models import rnn_rbm
+from keras_rbm.models import generator
 from keras_rbm.models.forecast import Forecast
 from keras_rbm.models.frames import FrameRBMs
 from tests.enumeration import binary_states, sigmoid
@@ -385,7 +385,7 @@ def test_generated_frames_take_turns(trained):
 
 
 def test_other_lengths_are_no_new_traces(trained):
-    function = trained.model.as_function(rnn_rbm._generate)
+    function = trained.model.as_function(generator._generate)
     trained.model.generate(3, num_sequences=5)
     before = function.experimental_get_tracing_count()
     found = [trained.model.generate(n, num_sequences=5, gibbs_steps=n).shape for n in (1, 4, 9)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,33 +11,19 @@ import tensorflow as tf
 from keras_rbm import export
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models import data as checks
 from keras_rbm.models.forecast import Forecast
 from keras_rbm.models.frames import FrameRBMs
+from keras_rbm.models.generator import Generator, Memory
 from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.machine import Compiling, as_count
 from keras_rbm.models.rbm import RBM, with_zero_gradients
-from keras_rbm.models.sequences import SequenceLearner, shape_error
-from keras_rbm.samplers import CD, Held, gibbs
+from keras_rbm.models.sequences import shape_error
+from keras_rbm.samplers import CD
 from keras_rbm.samplers import get as get_sampler
-from keras_rbm.samplers.gibbs import put
 from keras_rbm.units import Unit
 
 
-class Memory(NamedTuple):
-    """What is known of the frames so far.
-
-    Args:
-        output: of the recurrence at the last frame, `(sequences, recurrent units)`; zeros before the first.
-        states: of each recurrent layer.
-    """
-
-    output: tf.Tensor
-    states: list[list[tf.Tensor]]
-
-
 @keras.saving.register_keras_serializable("keras_rbm")
-class RNNRBM(Compiling, SequenceLearner):
+class RNNRBM(Generator):
     """An RNN-RBM: a sequence model whose frames `v_t` are distributed as RBMs that share weights, with biases set by
     the past.
 
@@ -198,7 +184,6 @@ class RNNRBM(Compiling, SequenceLearner):
         return v
 
     def blank(self, num_sequences: Any) -> Memory:
-        """The memory before the first frame."""
         states = [layer.get_initial_state(num_sequences) for layer in self.recurrent]
         states = [list(state) if isinstance(state, (list, tuple)) else [state] for state in states]
         return Memory(tf.zeros((num_sequences, self.w_uv.shape[0]), self.state_dtype), states)
@@ -206,8 +191,6 @@ class RNNRBM(Compiling, SequenceLearner):
     def recur(
         self, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory, training: bool = False
     ) -> tuple[tf.Tensor, Memory]:
-        """The recurrence over frames `v` `(batch, time, visible)`: `u_{t-1}` at each, `(batch, time, recurrent units)`,
-        and the memory after the last."""
         x, states = self.recurrent_input(v), []
         for layer, state in zip(self.recurrent, memory.states, strict=True):
             x, *state = layer(x, mask=mask, initial_state=state, training=training)
@@ -239,7 +222,6 @@ class RNNRBM(Compiling, SequenceLearner):
         return self.biases(self.recur(v, mask, self.blank(tf.shape(v)[0]))[0])
 
     def frame_rbms(self, u: tf.Tensor) -> FrameRBMs:
-        """The RBMs of all frames, rows of one after the other, where the recurrence's outputs before are `u`."""
         b, c = self.biases(tf.reshape(u, (-1, u.shape[-1])))
         return FrameRBMs(self.rbm, b, c)
 
@@ -359,136 +341,6 @@ class RNNRBM(Compiling, SequenceLearner):
             histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, **kwargs))
         return histories
 
-    # --- samples
-
-    def listen(self, v: Any, mask: Any = None, memory: Memory | None = None) -> Memory:
-        """The memory after frames `v` `(sequences, time, visible)`: what `generate` goes on from.
-
-        Args:
-            mask: booleans, `(sequences, time)`, False where a frame is padding.
-            memory: of the frames before; nothing by default.
-
-        Raises:
-            ValueError: for shapes that do not fit, or frames outside the units' domain.
-        """
-        v, mask = self.as_sequences(v, mask)
-        if tf.executing_eagerly():
-            checks.check_domain(tf.reshape(v, (-1, v.shape[-1])), self.visible, self.state_dtype)
-        return self.as_function(_listen)(v, mask, self._start(memory, tf.shape(v)[0]))
-
-    def _start(self, memory: Memory | None, num_sequences: Any) -> Memory:
-        """The memory that so many sequences begin with."""
-        blank = self.blank(num_sequences)
-        if memory is None:
-            return blank
-        received, wanted = ([x.shape[-1:] for x in tf.nest.flatten(m) if hasattr(x, "shape")] for m in (memory, blank))
-        if not isinstance(memory, Memory) or received != wanted:
-            raise ValueError(
-                "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned. "
-                f"Received: {type(memory).__name__} of widths {[n for shape in received for n in shape]}"
-            )
-        if len(memory.output) != num_sequences:
-            raise ValueError(
-                f"`memory` must be that of num_sequences={int(num_sequences)} sequences. "
-                f"Received: one of {len(memory.output)}"
-            )
-        return memory
-
-    def generate(
-        self,
-        num_steps: Any,
-        prime: Any = None,
-        num_sequences: Any = None,
-        gibbs_steps: Any = 25,
-        clamp: Any = None,
-        values: Any = None,
-        memory: Memory | None = None,
-        return_memory: bool = False,
-    ) -> Any:
-        """New sequences, frame by frame: each is drawn by Gibbs sampling from its RBM, and heard before the next.
-
-        Args:
-            num_steps: frames a sequence, at least 1, those of `prime` among them.
-            prime: frames that the sequences begin with, `(time, visible)` or `(num_sequences, time, visible)`.
-            num_sequences: how many; by default as many as `memory` or `prime` has, or 1.
-            gibbs_steps: sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
-            clamp: which visible units are held while the others are sampled, booleans that broadcast to
-                `(num_sequences, num_steps, visible)`: the notes of a melody, say; or `"observed"`: what is not NaN in
-                `values`. Frames of `prime` are all held.
-            values: what they are held at; the same shapes.
-            memory: goes on where the sequences left that gave it, `num_sequences` of them.
-            return_memory: whether to return the memory at the end, too.
-
-        Returns:
-            states `(num_sequences, num_steps, visible)`, or these and the memory.
-
-        Raises:
-            ValueError: for counts that are not positive, a prime that is as long as the sequences or longer, frames
-                outside the units' domain, shapes that do not fit, or if the model is not built.
-
-        Example:
-
-        ```python
-        tune, memory = model.generate(100, prime=x[0, :16], return_memory=True)
-        more = model.generate(100, memory=memory)
-        harmonies = model.generate(len(roll), num_sequences=4, clamp=np.arange(88) >= 44, values=roll)
-        ```
-        """
-        if not self.built:
-            raise ValueError("A model must be built before it generates. Fit it, or call it on data.")
-        num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
-        if num_sequences is None:
-            told = len(memory.output) if isinstance(memory, Memory) else 1
-            num_sequences = len(prime) if memory is None and np.ndim(prime) == 3 else told
-        num_sequences = as_count(num_sequences, "num_sequences")
-        start = self._start(memory, num_sequences)
-        held = None
-        if clamp is not None or values is not None:
-            held = self._held(clamp, values, int(num_sequences), int(num_steps))
-        told = tf.zeros((num_sequences, 0, self.visible.width), self.state_dtype)
-        if prime is not None:
-            told = self._told(prime, int(num_sequences), int(num_steps))
-            start = self.listen(told, memory=start)
-            held = held and Held(held.mask[:, told.shape[1] :], held.values[:, told.shape[1] :])
-        number = num_steps - tf.shape(told)[1]
-        frames, end = self.as_function(_generate)(start, number, gibbs_steps, held)
-        frames = tf.concat([told, frames], 1)
-        return (frames, end) if return_memory else frames
-
-    def _told(self, prime: Any, num_sequences: int, num_steps: int) -> tf.Tensor:
-        """Checked frames that sequences begin with, `(num_sequences, time, visible)`."""
-        prime = np.asarray(prime, self.state_dtype)
-        prime, _ = self.checked_sequences(prime[None] if prime.ndim == 2 else prime)
-        if prime.shape[1] >= num_steps:
-            raise ValueError(
-                "`num_steps` counts the frames of `prime` too, and must be more. "
-                f"Received: num_steps={num_steps}, a prime of {prime.shape[1]} frames"
-            )
-        if len(prime) not in (1, num_sequences):
-            raise ValueError(
-                f"`prime` must have one sequence, or num_sequences={num_sequences}. Received: {len(prime)} sequences"
-            )
-        return tf.constant(np.broadcast_to(prime, (num_sequences, *prime.shape[1:])))
-
-    def _held(self, clamp: Any, values: Any, num_sequences: int, num_steps: int) -> Held:
-        """Checked masks and values, `(num_sequences, num_steps, visible)`."""
-        shape, width = (num_sequences, num_steps, self.visible.width), self.visible.width
-        rows = []
-        if isinstance(clamp, str) and clamp == "observed" and values is not None:
-            clamp = ~np.isnan(np.asarray(values, self.state_dtype))
-        for name, array in (("clamp", clamp), ("values", values)):
-            if array is None:
-                raise ValueError("`clamp` says which units are held, `values` at what: give both or neither.")
-            try:
-                rows.append(np.broadcast_to(array, shape).reshape(-1, width))
-            except ValueError:
-                raise ValueError(
-                    f"`{name}` must broadcast to (num_sequences, num_steps, visible), here {shape}. "
-                    f"Received: shape={np.shape(array)}"
-                ) from None
-        mask, held = checks.checked_clamp(self.visible, rows[0], rows[1], len(rows[0]), self.state_dtype)
-        return Held(tf.constant(mask.reshape(shape)), tf.constant(held.reshape(shape)))
-
     # --- leaving
 
     def endpoints(self) -> dict[str, tuple]:
@@ -498,11 +350,8 @@ class RNNRBM(Compiling, SequenceLearner):
         return {
             "encode": (self.encode, [v]),
             "generate": (lambda num_steps, num_sequences: self.generate(num_steps, None, num_sequences), counts),
-            "continue": (self._continue, [v, counts[0]]),
+            "continue": (self.go_on, [v, counts[0]]),
         }
-
-    def _continue(self, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
-        return _generate(self, self.listen(v), num_steps, tf.constant(25), None)[0]
 
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_steps,
@@ -522,27 +371,3 @@ class RNNRBM(Compiling, SequenceLearner):
     def recurrent_config(self) -> dict:
         """What `get_config` says of the recurrence."""
         return {"recurrent": [keras.saving.serialize_keras_object(layer) for layer in self.recurrent]}
-
-
-def _listen(model: RNNRBM, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory) -> Memory:
-    return model.recur(v, mask, memory)[1]
-
-
-def _generate(
-    model: RNNRBM,
-    memory: Memory,
-    num_steps: tf.Tensor,
-    gibbs_steps: tf.Tensor,
-    held: Held | None,
-) -> tuple[tf.Tensor, Memory]:
-    shape = (memory.output.shape[0], model.visible.width)
-    frames = tf.TensorArray(model.state_dtype, num_steps, element_shape=shape)
-
-    def step(t: tf.Tensor, memory: Memory, frames: tf.TensorArray) -> tuple:
-        rbms = model.frame_rbms(memory.output)
-        now = None if held is None else Held(held.mask[:, t], held.values[:, t])
-        v = gibbs(rbms, put(now, rbms.start()), gibbs_steps, held=now)
-        return t + 1, model.recur(v[:, None], None, memory)[1], frames.write(t, v)
-
-    _, memory, frames = tf.while_loop(lambda t, *_: t < num_steps, step, (0, memory, frames))
-    return tf.transpose(frames.stack(), (1, 0, 2)), memory
