@@ -417,7 +417,7 @@ def test_burn_in_compiles_once(not_enumerable, monkeypatch):
     rbm = small_rbm("bernoulli-bernoulli")
     monkeypatch.setattr(ais_module, "_CHUNK", 2)
     reverse_ais(rbm, binary_states(5), num_chains=20, num_temperatures=3, burn_in=7, verbose=0)
-    assert rbm.as_function(ais_module._sweeps).experimental_get_tracing_count() == 1
+    assert rbm.as_function(ais_module.sweeps).experimental_get_tracing_count() == 1
 
 
 def test_one_model_takes_any_number_of_chains_and_temperatures():
