@@ -105,7 +105,6 @@ def main() -> None:
     add("--units", type=int, default=150)
     add("--cell", choices=["SimpleRNN", "LSTM", "GRU"], default="SimpleRNN")
     add("--recurrent", type=int, default=100, help="units of the recurrence")
-    add("--dropout", type=float, default=0.0, help="of what the recurrence hears")
     add("--transpose", type=int, default=0, help="semitones up or down, drawn anew for each sequence and epoch")
     add("--pretrain", type=int, default=0, help="epochs on frames, and then of the recurrence")
     add("--gibbs-steps", type=int, default=15)
@@ -131,7 +130,7 @@ def main() -> None:
     if options.rtrbm:
         model = keras_rbm.RTRBM(options.units, sampler=sampler, seed=SEED)
     else:
-        layer = getattr(keras.layers, options.cell)(options.recurrent, dropout=options.dropout, seed=SEED)
+        layer = getattr(keras.layers, options.cell)(options.recurrent, seed=SEED)
         model = keras_rbm.RNNRBM(options.units, layer, sampler=sampler, seed=SEED)
     options.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

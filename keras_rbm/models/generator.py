@@ -126,8 +126,10 @@ class Generator(Compiling, SequenceLearner):
             raise ValueError("A model must be built before it generates. Fit it, or call it on data.")
         num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
         if num_sequences is None:
-            told = len(memory.output) if isinstance(memory, Memory) else 1
-            num_sequences = len(prime) if memory is None and np.ndim(prime) == 3 else told
+            if isinstance(memory, Memory):
+                num_sequences = len(memory.output)
+            else:
+                num_sequences = len(prime) if np.ndim(prime) == 3 else 1
         num_sequences = as_count(num_sequences, "num_sequences")
         start = self._start(memory, num_sequences)
         held = None

@@ -230,10 +230,9 @@ class RNNRBM(Generator):
     def encode(self, v: Any, mask: Any = None) -> tf.Tensor:
         """Means of the hidden units at each frame of `v` `(batch, time, visible)`, `(batch, time, units)`."""
         v, mask = self.as_sequences(v, mask)
-        _, c = self.frame_biases(v, mask)
-        flat = tf.reshape(v, (-1, v.shape[-1]))
-        inputs = tf.reshape(self.rbm.hidden_input(flat), tf.shape(c))
-        return self.hidden.mean(c + inputs)
+        u, _ = self.recur(v, mask, self.blank(tf.shape(v)[0]))
+        means = self.hidden.mean(self.frame_rbms(u).hidden_field(tf.reshape(v, (-1, v.shape[-1]))))
+        return tf.reshape(means, tf.concat([tf.shape(v)[:2], [self.units]], 0))
 
     def call(self, inputs: Any, mask: Any = None) -> tf.Tensor:
         h = self.encode(inputs, mask)
@@ -325,8 +324,8 @@ class RNNRBM(Generator):
                 positive_integer(value, name)  # 0 is for none
         x, mask = self.checked_sequences(x, mask)
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
-        self.adapt(x, mask)
         frames = np.asarray(x)[mask]
+        self.rbm.adapt(frames)
         stages = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
