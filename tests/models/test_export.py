@@ -1,0 +1,111 @@
+"""A SavedModel answers what the machine answers, where neither Keras nor this package is imported."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_rbm import DBN, RBM
+from tests.oracles.enumeration import binary_states, randomize
+
+X = binary_states(5).astype("float32")
+
+#: Run without this package: every endpoint on the saved inputs, and three samples.
+SCRIPT = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+kinds = sys.argv[1:]
+v = tf.constant(np.load("inputs.npy"))
+for kind in kinds:
+    model = tf.saved_model.load(kind)
+    names = [name for name in ("encode", "reconstruct", "free_energy") if hasattr(model, name)]
+    found = {name: getattr(model, name)(v).numpy() for name in names}
+    for i, counts in enumerate([(500, 20), (500, 20), (3, 1)]):
+        found[f"sample_{i}"] = model.sample(*(tf.constant(n) for n in counts)).numpy()
+    found["signature"] = list(model.signatures["encode"](v=v).values())[0].numpy()
+    found["names"] = np.array(sorted(model.signatures))
+    np.savez(kind + ".npz", **found)
+assert "keras_rbm" not in sys.modules
+"""
+
+MACHINES = {
+    "rbm": (lambda: RBM(4, sampler="pcd", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
+    "gaussian": (lambda: RBM(4, visible="gaussian", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
+    "untied": (lambda: RBM(4, tied=False, seed=0), ["encode", "reconstruct", "sample"]),
+    "half": (lambda: RBM(4, dtype="mixed_bfloat16", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
+    "dbn": (lambda: DBN([4, 3], seed=0), ["encode", "reconstruct", "sample"]),
+}
+
+
+def made(kind: str):
+    machine = MACHINES[kind][0]()
+    machine.build((None, 5))
+    randomize(machine)
+    return machine
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict:
+    """What each exported machine says in a process of its own, beside the machine."""
+    folder = tmp_path_factory.mktemp("exported")
+    np.save(folder / "inputs.npy", X)
+    machines = {kind: made(kind) for kind in MACHINES}
+    for kind, machine in machines.items():
+        machine.export(folder / kind)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *MACHINES], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return {kind: (machine, dict(np.load(folder / f"{kind}.npz"))) for kind, machine in machines.items()}
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_signatures(answers, kind):
+    machine, found = answers[kind]
+    names = set(found["names"]) - {"serving_default"}
+    assert sorted(names) == MACHINES[kind][1]
+    for name in names - {"sample"}:
+        expected = np.asarray(getattr(machine, name)(X))
+        scale = np.finfo("float32").eps * max(1, np.abs(expected).max()) * 100
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=scale, err_msg=name)
+    np.testing.assert_array_equal(found["signature"], found["encode"])
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_exported_samples(answers, kind):
+    """As many as asked for, in the units' domain, and others each time."""
+    _, found = answers[kind]
+    first, second, few = (found[f"sample_{i}"] for i in range(3))
+    assert first.shape == second.shape == (500, 5)
+    assert few.shape == (3, 5)
+    assert not np.array_equal(first, second)
+    if kind == "gaussian":
+        assert np.isfinite(first).all()
+        assert len(np.unique(first)) == first.size
+    else:
+        assert set(np.unique(first)) == {0.0, 1.0}
+
+
+def test_exporting_leaves_the_machine_as_it_was(tmp_path):
+    machine = made("rbm")
+    before = machine.get_weights()
+    machine.export(tmp_path / "model")
+    for a, b in zip(machine.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    machine.compile("sgd", run_eagerly=True)
+    machine.fit(X, verbose=0)
+
+
+@pytest.mark.parametrize("make", [lambda: RBM(3), lambda: DBN([4, 3])], ids=["rbm", "dbn"])
+def test_an_unbuilt_machine_is_not_exported(make, tmp_path):
+    with pytest.raises(ValueError, match="must be built before it is exported"):
+        make().export(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_other_formats_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"`format` must be 'tf_saved_model'\. Received: format='onnx'"):
+        made("rbm").export(tmp_path / "model", format="onnx")

@@ -1,0 +1,252 @@
+"""Every kind of unit, and small RBMs of any two of them, by brute force: the definitions alone, summed over states.
+
+Nothing here calls the package's formulas: only the parameters of a machine are read. What is discrete is listed; real
+units are put on nodes of a quadrature that is as good as the integral in float64.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import comb
+
+from keras_rbm import RBM, units
+from tests.oracles.enumeration import Parameters
+
+#: Of two real units side by side.
+PRECISIONS = (1.5, 0.7)
+
+
+class Site(NamedTuple):
+    """What is independent of all else in its group: a unit, or a softmax group.
+
+    Args:
+        states: `(states, units)`.
+        log_measure: the log of what each weighs without field and precision, `(states,)`.
+        real: whether there are states in between.
+    """
+
+    states: np.ndarray
+    log_measure: np.ndarray
+    real: bool = False
+
+
+class Kind(NamedTuple):
+    """A kind with a width: `make(dtype=...)` gives the unit, `sites` and `gamma` `(units,)` say what it should be."""
+
+    make: Callable[..., units.Unit]
+    sites: list[Site]
+    gamma: np.ndarray
+
+    @property
+    def width(self) -> int:
+        return len(self.gamma)
+
+    @property
+    def real(self) -> bool:
+        return any(site.real for site in self.sites)
+
+
+def listed(*states: float) -> Site:
+    return Site(np.array(states, "float64")[:, None], np.zeros(len(states)))
+
+
+def counts(n: int) -> Site:
+    return Site(np.arange(n + 1.0)[:, None], np.log(comb(n, np.arange(n + 1))))
+
+
+def one_of(n: int) -> Site:
+    return Site(np.eye(n), np.zeros(n))
+
+
+def quadrature(low: float, high: float, panels: int) -> Site:
+    """Nodes of the Gauss-Legendre rule in equal parts of an interval, 15 in each."""
+    x, weights = np.polynomial.legendre.leggauss(15)
+    half = (high - low) / panels / 2
+    centers = low + half * (1 + 2 * np.arange(panels))
+    nodes = (centers[:, None] + half * x).reshape(-1, 1)
+    return Site(nodes, np.tile(np.log(weights * half), panels), True)
+
+
+#: Where units of `PRECISIONS` in moderate fields can be.
+LINE = Site(np.linspace(-16, 16, 65)[:, None], np.full(65, np.log(0.5)), True)
+HALF_LINE = quadrature(0, 18, 6)
+
+
+def _mixed(*parts: Any, **kwargs: Any) -> units.Mixed:
+    return units.Mixed(parts, **kwargs)
+
+
+def _real(cls: type, precision: Any, learn: bool, **kwargs: Any) -> units.Unit:
+    return cls(precision, learn_precision=learn, **kwargs)
+
+
+#: Kinds whose constructor takes options; of those with real units, `learn` says whether precisions are learnt.
+KINDS = {
+    "bernoulli": Kind(lambda learn=False, **o: units.Bernoulli(**o), [listed(0, 1)] * 3, np.zeros(3)),
+    "spin": Kind(lambda learn=False, **o: units.Spin(**o), [listed(-1, 1)] * 3, np.zeros(3)),
+    "softmax": Kind(lambda learn=False, **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
+    "binomial": Kind(lambda learn=False, **o: units.Binomial(4, **o), [counts(4)] * 2, np.zeros(2)),
+    "discrete": Kind(
+        lambda learn=False, **o: _mixed(("spin", 1), (units.Binomial(2, **o), 1), (units.Softmax(3, **o), 3), **o),
+        [listed(-1, 1), counts(2), one_of(3)],
+        np.zeros(5),
+    ),
+    "gaussian": Kind(
+        lambda learn=False, **o: _real(units.Gaussian, PRECISIONS, learn, **o), [LINE] * 2, np.array(PRECISIONS)
+    ),
+    "relu": Kind(
+        lambda learn=False, **o: _real(units.ReLU, PRECISIONS, learn, **o), [HALF_LINE] * 2, np.array(PRECISIONS)
+    ),
+    "mixed": Kind(
+        lambda learn=False, **o: _mixed(
+            ("bernoulli", 1), (units.Softmax(3, **o), None), (_real(units.Gaussian, 1.5, learn, **o), 1), **o
+        ),
+        [listed(0, 1), one_of(3), LINE],
+        np.array([0, 0, 0, 0, 1.5]),
+    ),
+}
+REAL = [name for name, kind in KINDS.items() if kind.real]
+#: All ordered pairs with a partition function whatever the weights.
+PAIRS = [(v, h) for v, h in itertools.product(KINDS, KINDS) if not (KINDS[v].real and KINDS[h].real)]
+
+
+def log_sum_exp(x: np.ndarray) -> np.ndarray:
+    """Over the last axis; of complex numbers too, so that derivatives can be taken by complex steps."""
+    most = x.real.max(-1, keepdims=True)
+    return np.log(np.exp(x - most).sum(-1)) + most[..., 0]
+
+
+def joint(sites: list[Site]) -> tuple[np.ndarray, np.ndarray]:
+    """All states of a group, `(states, units)`, and the log measure of each."""
+    states, log_measure = np.zeros((1, 0)), np.zeros(1)
+    for site in sites:
+        old, new = len(states), len(site.states)
+        states = np.concatenate([np.repeat(states, new, 0), np.tile(site.states, (old, 1))], 1)
+        log_measure = np.repeat(log_measure, new) + np.tile(site.log_measure, old)
+    return states, log_measure
+
+
+def _site_log_weights(sites: list[Site], field: Any, gamma: Any) -> Any:
+    """Of each site the columns, the states, and the log weights of the states in `field` `(batch, units)`."""
+    stop = 0
+    for site in sites:
+        start, stop = stop, stop + site.states.shape[1]
+        columns = slice(start, stop)
+        base = site.states**2 @ gamma[columns] / 2
+        yield columns, site.states, site.log_measure + field[:, columns] @ site.states.T - base
+
+
+def log_partition(sites: list[Site], field: Any, gamma: Any) -> np.ndarray:
+    """Of units in `field` `(batch, units)`, `(batch,)`."""
+    return sum(log_sum_exp(log_weights) for *_, log_weights in _site_log_weights(sites, field, gamma))
+
+
+def log_counts(sites: list[Site], x: np.ndarray) -> np.ndarray:
+    """The log of how many ways there are to each state of discrete units, `(batch,)`."""
+    start, total = 0, np.zeros(len(x))
+    for site in sites:
+        stop = start + site.states.shape[1]
+        if not site.real:
+            total += site.log_measure[index(site.states, x[:, start:stop])]
+        start = stop
+    return total
+
+
+def moments(sites: list[Site], field: Any, gamma: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Means `(batch, units)` and covariances `(batch, units, units)` of units in `field` `(batch, units)`."""
+    mean, covariance = np.zeros(field.shape), np.zeros((*field.shape, field.shape[1]))
+    for columns, x, log_weights in _site_log_weights(sites, field, gamma):
+        p = np.exp(log_weights - log_sum_exp(log_weights)[:, None])
+        mean[:, columns] = p @ x
+        deviations = x - mean[:, None, columns]
+        covariance[:, columns, columns] = np.einsum("bs,bsi,bsj->bij", p, deviations, deviations)
+    return mean, covariance
+
+
+def index(states: np.ndarray, x: Any) -> np.ndarray:
+    """The row of `states` that each row of `x` is."""
+    primes = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+    key = np.sqrt(primes[: states.shape[1]])  # no two rows of integers have one product with it
+    order = np.argsort(states @ key)
+    found = order[np.minimum(np.searchsorted((states @ key)[order], np.asarray(x) @ key - 1e-6), len(states) - 1)]
+    np.testing.assert_array_equal(states[found], x)
+    return found
+
+
+def rbm_of(visible: str, hidden: str, learn: bool = False, scale: float = 0.4, **kwargs: Any) -> RBM:
+    """A built RBM of two of `KINDS` with random weights and biases; float64 unless told otherwise."""
+    kwargs = {"dtype": "float64", "seed": 0, **kwargs}
+    sides = [KINDS[name].make(learn=learn, dtype=kwargs["dtype"]) for name in (visible, hidden)]
+    rbm = RBM(KINDS[hidden].width, visible=sides[0], hidden=sides[1], **kwargs)
+    rbm.build((None, KINDS[visible].width))
+    rng = np.random.default_rng(1)
+    for variable in (rbm.w_rec, rbm.visible.bias, rbm.hidden.bias):
+        variable.assign(rng.normal(0, scale, variable.shape))
+    return rbm
+
+
+def parameters_of(rbm: RBM, visible: str, hidden: str) -> Parameters:
+    weights = (np.asarray(x, "float64") for x in (rbm.w_rec, rbm.visible.bias, rbm.hidden.bias))
+    return Parameters(*weights, KINDS[visible].gamma, KINDS[hidden].gamma)
+
+
+class Reference:
+    """The distribution of an RBM of two groups of sites: visible states `v`, and their probabilities `p_v`.
+
+    At an inverse temperature `beta`, and with the visible bias `base_bias` where that is 0.
+    """
+
+    def __init__(
+        self, visible: list[Site], hidden: list[Site], p: Parameters, beta: float = 1.0, base_bias: Any = None
+    ) -> None:
+        self.visible, self.hidden, self.p, self.beta = visible, hidden, p, beta
+        self.b = beta * p.b + (0 if base_bias is None else (1 - beta) * base_bias)
+        self.v, self._log_dv = joint(visible)
+
+    @classmethod
+    def of(cls, rbm: RBM, visible: str, hidden: str, *path: Any) -> Reference:
+        return cls(KINDS[visible].sites, KINDS[hidden].sites, parameters_of(rbm, visible, hidden), *path)
+
+    def hidden_field(self, v: np.ndarray) -> np.ndarray:
+        return self.beta * (self.p.c + v @ self.p.w)
+
+    def visible_field(self, h: np.ndarray) -> np.ndarray:
+        return self.b + self.beta * (h @ self.p.w.T)
+
+    def free_energy(self, v: np.ndarray) -> np.ndarray:
+        return -self._log_weights(v) - log_counts(self.visible, v)
+
+    def _log_weights(self, v: np.ndarray) -> np.ndarray:
+        """Of visible states, without their measure."""
+        own = v @ self.b - v**2 @ self.p.gamma_v / 2
+        return own + log_partition(self.hidden, self.hidden_field(v), self.p.gamma_h)
+
+    @functools.cached_property
+    def log_z(self) -> Any:
+        """Summed over the states of the side that has fewer."""
+        h, log_dh = joint(self.hidden)
+        if len(self.v) < len(h):
+            return log_sum_exp(self._log_dv + self._log_weights(self.v))
+        own = self.beta * (h @ self.p.c) - h**2 @ self.p.gamma_h / 2
+        return log_sum_exp(log_dh + own + log_partition(self.visible, self.visible_field(h), self.p.gamma_v))
+
+    @functools.cached_property
+    def p_v(self) -> np.ndarray:
+        log_weights = self._log_dv + self._log_weights(self.v)
+        return np.exp(log_weights - log_sum_exp(log_weights))
+
+    def draw(self, number: int, seed: int = 7) -> np.ndarray:
+        """Visible states drawn exactly (real ones on the nodes, which have the same moments)."""
+        p = self.p_v
+        return self.v[np.random.default_rng(seed).choice(len(p), number, p=p / p.sum())]
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of the visible units."""
+        p = self.p_v
+        mean = p @ self.v
+        return mean, (self.v - mean).T @ (p[:, None] * (self.v - mean))
