@@ -177,10 +177,10 @@ class Music:
         """Makes music up, and writes it."""
         score, steps = self.score, self.score.gibbs_steps
         alone = score.num - bool(self.prime)
-        found = list(self.model.generate(self.frames, num_sequences=alone, gibbs_steps=steps).numpy())
+        found = list(self.model.generate(self.frames, num_sequences=alone, num_steps=steps).numpy())
         if self.prime:
             beginning = self.prime_tune[0][: self.prime]
-            found[1:1] = list(self.model.generate(self.frames, beginning, gibbs_steps=steps).numpy())
+            found[1:1] = list(self.model.generate(self.frames, beginning, num_steps=steps).numpy())
         self.generated = [roll.astype("uint8") for roll in found]
         for i, roll in enumerate(self.generated):
             score.write(self.folder / f"generated-{i + 1}.mid", roll, self.tunes.dt, self.tunes.notes)

@@ -66,8 +66,8 @@ class DBM(Coupled, Labelled):
         mean_field_steps: at most, a batch, at least 1.
         tolerance: the largest change of a mean at which mean field has reached its fixed point; positive.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
-        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, as
-            in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
+        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
+            as in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
 
     Raises:
         ValueError: if there are fewer than two hidden layers, if neighbours have no partition function (unbounded units
