@@ -172,13 +172,13 @@ class DBM(Coupled, Labelled):
         Args:
             bottom: what the data bring to the first hidden layer, where that is known already.
         """
-        found = []
+        inputs = []
         if i - 1 in states:
             known = bottom is not None and i == 1
-            found.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
+            inputs.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
         if i + 1 in states:
-            found.append(self._product(states[i + 1], self.kernels[i], transpose=True))
-        return tf.add_n(found)
+            inputs.append(self._product(states[i + 1], self.kernels[i], transpose=True))
+        return tf.add_n(inputs)
 
     # --- the posterior
 
