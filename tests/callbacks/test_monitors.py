@@ -9,7 +9,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_rbm import DBN, RBM, callbacks, likelihood, samplers
-from tests.oracles.enumeration import Exact, binary_states, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import random_rbm
+from tests.oracles.rbm import Exact
 from tests.support.statistics import assert_rounded
 
 LIKELIHOOD = ["log_likelihood_lower", "log_likelihood_upper", "log_partition_ais", "log_partition_reverse_ais"]

@@ -15,18 +15,17 @@ from keras_rbm.likelihood import bounds as bounds_module
 from keras_rbm.likelihood import exact as exact_module
 from keras_rbm.likelihood.keys import key_at, key_of
 from keras_rbm.random import Draws
-from tests.oracles.enumeration import (
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import (
     ALL_PAIRINGS,
-    Exact,
-    binary_states,
     gaussian_rbm,
-    parameters,
     random_dbn,
     random_rbm,
     randomize,
     randomize_small,
     small_rbm,
 )
+from tests.oracles.rbm import Exact, parameters
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_means, assert_rounded
 
 # The package's attribute of this name is the function.

@@ -11,16 +11,9 @@ from keras_rbm import DBN
 from keras_rbm.likelihood import LogLikelihood, LogPartition, ais, log_likelihood, reverse_ais
 from keras_rbm.likelihood import bounds as bounds_module
 from keras_rbm.likelihood import exact as exact_module
-from tests.oracles.enumeration import (
-    ALL_PAIRINGS,
-    Exact,
-    ExactDBN,
-    binary_states,
-    parameters,
-    random_dbn,
-    random_rbm,
-    small_rbm,
-)
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import ALL_PAIRINGS, random_dbn, random_rbm, small_rbm
+from tests.oracles.rbm import Exact, ExactDBN, parameters
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 #: Layers, visible units and their kind.

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_rbm import DBN, RBM, likelihood, samplers
 from keras_rbm.likelihood import exact as exact_module
-from tests.oracles.enumeration import binary_states, gaussian_rbm, random_dbn, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import gaussian_rbm, random_dbn, random_rbm
 
 X = binary_states(5)
 QUICK = {"num_chains": 3, "num_temperatures": 2, "verbose": 0}

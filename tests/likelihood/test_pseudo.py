@@ -7,7 +7,9 @@ import tensorflow as tf
 from keras_rbm.likelihood import pseudo_log_likelihood
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.random import Draws
-from tests.oracles.enumeration import Exact, binary_states, random_dbn, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import random_dbn, random_rbm
+from tests.oracles.rbm import Exact
 from tests.support.statistics import assert_means, assert_rounded
 
 HIDDEN = [("bernoulli", 4), ("gaussian", 2)]

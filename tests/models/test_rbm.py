@@ -7,22 +7,9 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from keras_rbm import RBM, samplers, units
-from tests.oracles.enumeration import (
-    PAIRINGS,
-    Exact,
-    Fixed,
-    as_samples,
-    binary_states,
-    centered,
-    exact_gradient,
-    index,
-    log_weights,
-    parameters,
-    plain_gradient,
-    random_rbm,
-    randomize,
-    sigmoid,
-)
+from tests.oracles.kinds import binary_states, index
+from tests.oracles.machines import PAIRINGS, Fixed, as_samples, centered, plain_gradient, random_rbm, randomize, sigmoid
+from tests.oracles.rbm import Exact, exact_gradient, parameters
 from tests.support.modes import MODES
 from tests.support.statistics import assert_frequencies, assert_means, assert_moments, assert_rounded
 
@@ -43,7 +30,7 @@ def test_free_energy_marginalises_the_energy(shape):
     v = exact.v if shape[0] == "bernoulli" else some_states(exact)
     assert_rounded(rbm.free_energy(v), exact.free_energy(v))
     v, h = some_states(exact), exact.h[:: len(exact.h) // 8][:8]
-    assert_rounded(rbm.energy(v, h), -np.diag(log_weights(exact.parameters, v, h)))
+    assert_rounded(rbm.energy(v, h), -np.diag(exact.log_joint(v, h=h)))
 
 
 def test_gaussian_free_energy_gives_the_partition_function():
@@ -96,7 +83,7 @@ def test_sampled_conditionals(pairing, beta):
     for unit, states, probabilities, samples in checks:
         for p, drawn in zip(probabilities, tf.split(samples, len(probabilities)), strict=True):
             if unit.states:
-                assert_frequencies(index(drawn), p)
+                assert_frequencies(index(states, drawn), p)
             else:
                 mean = p @ states
                 assert_moments(drawn, mean, (states - mean).T @ (p[:, None] * (states - mean)))
@@ -341,7 +328,7 @@ def test_training_steps_sample_the_same_distribution_in_every_mode(mode):
     rbm.sampler.chains.assign(np.ones((40000, 5)))
     rbm.compile(keras.optimizers.SGD(0.0), steps_per_execution=1, **MODES[mode])
     rbm.train_on_batch(np.zeros((1, 5)))
-    assert_frequencies(index(rbm.sampler.chains), exact.transitions(np.ones((1, 5)), 2)[0])
+    assert_frequencies(exact.index(rbm.sampler.chains), exact.transitions(np.ones((1, 5)), 2)[0])
 
 
 @pytest.mark.parametrize(("sampler", "mode"), [("cd", "eager"), ("cd", "graph"), ("pcd", "xla")])

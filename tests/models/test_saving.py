@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_rbm import DBN, RBM, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 from tests.support.saving import assert_same_state, config_of, through_disk
 
 X = binary_states(5).astype("float32")

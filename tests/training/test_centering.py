@@ -7,18 +7,9 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from keras_rbm import RBM, samplers
-from tests.oracles.enumeration import (
-    Exact,
-    Fixed,
-    Parameters,
-    as_samples,
-    binary_states,
-    centered,
-    parameters,
-    plain_gradient,
-    random_rbm,
-    sigmoid,
-)
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import Fixed, as_samples, centered, plain_gradient, random_rbm, sigmoid
+from tests.oracles.rbm import Exact, Parameters, parameters
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import assert_rounded
 

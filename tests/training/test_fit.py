@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = np.tile(binary_states(5), (2, 1)).astype("float32")
 WEIGHTS = np.arange(len(X)) % 3 + 0.5

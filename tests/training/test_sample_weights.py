@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from keras_rbm import DBN, samplers, units
 from keras_rbm.regularizers import Sparsity
-from tests.oracles.enumeration import binary_states, random_rbm, randomize
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import random_rbm, randomize
 from tests.support.statistics import assert_rounded
 
 V = binary_states(5)[[7, 21, 12, 30, 3]].astype("float32")
@@ -74,7 +75,11 @@ def assert_learnt_alike(machines: list, start: list[np.ndarray]) -> None:
     assert all(np.any(a != b) for a, b in zip(first.trainable_variables, start, strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"centered": False}, {"activity_regularizer": Sparsity(0.2, 2.0)}], ids=["centered", "plain", "sparse"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"centered": False}, {"activity_regularizer": Sparsity(0.2, 2.0)}],
+    ids=["centered", "plain", "sparse"],
+)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_weights_count_rows_in_an_rbm(name, options):
     machines = [make_rbm(name, **options) for _ in range(2)]
