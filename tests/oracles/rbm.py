@@ -6,6 +6,7 @@ Nothing here calls the package's formulas: only the parameters of a machine are 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from scipy.special import logsumexp, softmax
 from keras_rbm import DBN, RBM
 from tests.oracles.kinds import (
     KINDS,
+    LINE,
     Site,
     binary_states,
     index,
     joint,
+    listed,
     log_counts,
     log_partition,
     log_sum_exp,
@@ -43,7 +46,9 @@ def parameters(rbm: RBM) -> Parameters:
 
 
 class Exact:
-    """The distribution of a small RBM, or of `Parameters` and the sites of both sides: states `v` and `h`.
+    """The distribution of a small RBM, or of `Parameters`: states `v` and `h`.
+
+    Units of `Parameters` alone, without `sites`, are binary, or Gaussian where they have a precision.
 
     At an inverse temperature `beta`, and with the visible bias `base_bias` where that is 0. What needs no sum over
     both sides at once takes complex parameters too, so that derivatives can be taken by complex steps.
@@ -54,9 +59,11 @@ class Exact:
         rbm: RBM | Parameters,
         beta: float = 1.0,
         base_bias: Any = None,
-        sites: tuple[list[Site], list[Site]] | None = None,
+        sites: Sequence[list[Site]] | None = None,
     ) -> None:
         self.parameters = p = rbm if isinstance(rbm, Parameters) else parameters(rbm)
+        if sites is None and isinstance(rbm, Parameters):
+            sites = [[LINE if gamma else listed(0, 1) for gamma in side] for side in (p.gamma_v, p.gamma_h)]
         self.visible, self.hidden = sites or [sites_of(side)[0] for side in (rbm.visible, rbm.hidden)]
         self.beta = beta
         self.b = beta * p.b + (0 if base_bias is None else (1 - beta) * base_bias)

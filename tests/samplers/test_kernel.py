@@ -40,7 +40,7 @@ def test_single_states_move_with_the_enumerated_probabilities(num_steps, beta):
     exact = Exact(rbm, beta)
     first, second = chain(rbm, np.repeat(start, NUM, 0), num_steps=num_steps, beta=beta)
     one = exact.transitions(exact.v, num_steps)
-    joint = one[exact.index(start)][:, None] * one
+    joint = one[exact.index(start)[0]][:, None] * one
     assert_frequencies(exact.index(first) * len(joint) + exact.index(second), joint.ravel())
 
 
