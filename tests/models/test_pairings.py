@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, likelihood, samplers, units
-from keras_rbm.models.machine import Machine
 from keras_rbm.samplers import sweep
 from tests.oracles.kinds import (
     HALF_LINE,
@@ -27,6 +26,7 @@ from tests.oracles.kinds import (
 )
 from tests.oracles.machines import Fixed, centered, rbm_of
 from tests.oracles.rbm import Exact, Parameters
+from tests.support.modes import uncompiled
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_moments, assert_rounded
 
@@ -37,7 +37,11 @@ SOME = list(
 )
 EAGER = {"run_eagerly": True}
 
-every_pair = pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+#: Some of them, and the others where there is time: a side's answers depend on the other one's field alone.
+every_pair = pytest.mark.parametrize(
+    ("visible", "hidden"),
+    [pytest.param(*pair, marks=[] if pair in SOME else pytest.mark.slow, id="-".join(pair)) for pair in PAIRS],
+)
 some_pairs = pytest.mark.parametrize(("visible", "hidden"), SOME, ids=["-".join(pair) for pair in SOME])
 
 
@@ -112,16 +116,9 @@ def test_a_sweep_leaves_exact_draws_as_they_are(visible, hidden, beta):
     assert np.any(after != before, 1).mean() > 0.1
 
 
-@pytest.fixture
-def uncompiled(monkeypatch) -> None:
-    """Functions of machines are graphs, which TensorFlow runs as they are: XLA would take most of the time."""
-    plain = Machine.as_function
-    monkeypatch.setattr(Machine, "as_function", lambda self, function, **_: plain(self, function))
-
-
 @every_pair
-def test_ais_both_ways(visible, hidden, uncompiled):
-    rbm = rbm_of(visible, hidden)
+def test_ais_both_ways(visible, hidden):
+    rbm = uncompiled(rbm_of(visible, hidden))
     assert_annealed(rbm, Exact.of(rbm, visible, hidden).log_z, data_of(visible))
 
 
@@ -270,8 +267,9 @@ def test_real_units_on_both_sides_need_bounded_weights(visible, hidden):
 
 
 @both_real
-def test_real_units_on_both_sides_with_small_weights(visible, hidden, uncompiled):
+def test_real_units_on_both_sides_with_small_weights(visible, hidden):
     rbm, reference = real_rbm(visible, hidden, 0.6)
+    uncompiled(rbm)
     v = reference.draw(NUM)
     assert_rounded(rbm.free_energy(v[:50]), reference.free_energy(v[:50]))
     assert_distributed(sweep(rbm, tf.constant(v)), reference)
@@ -287,9 +285,10 @@ def test_real_units_on_both_sides_with_small_weights(visible, hidden, uncompiled
 
 @both_real
 @pytest.mark.parametrize("weight", [1.51, -1.51])
-def test_large_weights_between_real_units_leave_no_partition_function(visible, hidden, weight, uncompiled):
+def test_large_weights_between_real_units_leave_no_partition_function(visible, hidden, weight):
     """Unless they are negative, and none of the units is."""
     rbm, reference = real_rbm(visible, hidden, weight)
+    uncompiled(rbm)
     if weight < 0 and (visible, hidden) == ("relu", "relu"):
         assert_annealed(rbm, reference.log_z, np.abs(reference.draw(300)), "estimate")
         return
