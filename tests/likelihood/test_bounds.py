@@ -210,7 +210,7 @@ def test_batches_of_a_dataset_draw_anew():
     v = np.tile([[1.0, 0.0, 1.0]], (600, 1))
     x = tf.data.Dataset.from_tensor_slices(v).batch(2)
     draws = log_likelihood(dbn, x, num_samples=3).per_case_lower.reshape(300, 2)
-    assert len(np.unique(draws[:, 0])) > 50
+    assert len(np.unique(draws[:, 0].round(9))) > 50
     assert_means(draws.reshape(-1, 1), exact.bound(v[:1])[0])
 
 
