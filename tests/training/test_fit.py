@@ -254,7 +254,7 @@ def test_a_killed_run_resumes_at_its_last_epoch(sampler, tmp_path):
         rbm = make_rbm(sampler=sampler)
         rbm.build((None, 5))
         return trained(
-            machine=rbm, optimizer=keras.optimizers.Adam(), epochs=4, callbacks=list(callbacks), shuffle=False
+            machine=rbm, optimizer=keras.optimizers.Adam(), epochs=4, batch_size=32, callbacks=list(callbacks)
         )
 
     def backup():
