@@ -1,5 +1,7 @@
 """`fit` takes what Keras takes, and Keras's callbacks do what they do for any model."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -355,12 +357,16 @@ def test_no_retracing(stream):
 
 
 def assert_policy(rbm: RBM, energies: str) -> None:
+    """Compiled where the policy is bfloat16: not every processor has products of these otherwise."""
+    compiled = "bfloat16" in rbm.dtype_policy.name
+    ask = functools.partial(tf.function, jit_compile=True) if compiled else lambda function: function
     rbm.build((None, 5))
     before = np.array(rbm.w_rec, dtype="float32")
-    rbm.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+    rbm.compile(keras.optimizers.SGD(0.5), run_eagerly=not compiled)
     history = rbm.fit(X, verbose=0).history
-    assert rbm.free_energy(X).dtype == energies
-    assert rbm.energy(X, np.zeros((len(X), 3))).dtype == energies
+    assert ask(rbm.free_energy)(X).dtype == energies
+    assert ask(rbm.energy)(X, np.zeros((len(X), 3))).dtype == energies
+    assert ask(rbm)(X).dtype == rbm.compute_dtype
     assert rbm.sampler.chains.dtype == energies
     assert np.isfinite(np.array(rbm.w_rec, dtype="float32")).all()
     assert not np.array_equal(np.array(rbm.w_rec, dtype="float32"), before)
@@ -381,10 +387,10 @@ def test_energies_keep_their_precision_under_any_policy(policy, energies):
     rbm = make_rbm(sampler="pcd", dtype=policy)
     assert_policy(rbm, energies)
     assert rbm.w_rec.dtype == keras.DTypePolicy(policy).variable_dtype
-    assert rbm(X).dtype == keras.DTypePolicy(policy).compute_dtype
+    assert rbm.compute_dtype == keras.DTypePolicy(policy).compute_dtype
 
 
-@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
 def test_the_global_policy_rules(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -398,9 +404,8 @@ def test_the_global_policy_rules(policy):
         keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_compiled_step_under_half_precision(policy):
-    rbm = make_rbm(dtype=policy)
+def test_a_compiled_step_under_half_precision():
+    rbm = make_rbm(dtype="mixed_float16")
     rbm.compile("adam")
     assert np.isfinite(rbm.fit(X, verbose=0).history["loss"]).all()
 
