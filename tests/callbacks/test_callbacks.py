@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_rbm import DBM, DBN, RBM, callbacks
 from keras_rbm.callbacks import FreeEnergyGap, PianoRolls, Pictures
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = binary_states(6).astype("float32")
 SHAPE = (2, 3)

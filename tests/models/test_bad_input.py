@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, callbacks, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 from tests.support.weights import assert_equal_weights, weights_of
 
 X = binary_states(5).astype("float32")

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import keras_rbm
 from keras_rbm import DBN, RBM, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = binary_states(6).astype("float32")
 Y = (X.sum(1) > 3).astype("int64")

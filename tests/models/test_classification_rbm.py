@@ -8,8 +8,9 @@ from scipy.special import log_softmax, logsumexp
 
 from keras_rbm import DBN, ClassificationRBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
-from tests.oracles.enumeration import PRECISIONS, Fixed, binary_states, centered, randomize
-from tests.oracles.tables import Table, log_weights, parameters, states
+from tests.oracles.kinds import PRECISIONS, binary_states
+from tests.oracles.machines import Fixed, centered, randomize
+from tests.oracles.rbm import Exact, parameters
 from tests.support.statistics import assert_frequencies, assert_rounded
 
 CLASSES = 3
@@ -48,7 +49,7 @@ def with_class(x: np.ndarray, k) -> np.ndarray:
 
 def log_joint(machine: ClassificationRBM, v: np.ndarray, wbc=None) -> tf.Tensor:
     """`-F(v)` of visible units and labels together up to a constant, the hidden states summed one by one."""
-    return tf.reduce_logsumexp(log_weights(machine.top, v, states(machine.top.hidden), wbc), 1)
+    return tf.reduce_logsumexp(Exact(machine.top).log_joint(v, wbc), 1)
 
 
 def by_enumeration(machine: ClassificationRBM, x: np.ndarray) -> np.ndarray:
@@ -78,7 +79,7 @@ def test_class_probabilities_by_enumeration(kind):
 
 def exact_lesson(machine, x, y, weights, v_model) -> dict[str, list[np.ndarray]]:
     """Gradients in W, b and c of `-log p(y | x)` and of `F(x, y) - F(samples)`, by autodiff through the sums."""
-    share, variables = weights / weights.sum(), [tf.Variable(p) for p in parameters(machine.top)]
+    share, variables = weights / weights.sum(), [tf.Variable(p) for p in parameters(machine.top)[:3]]
     with tf.GradientTape(persistent=True) as tape:
         classes = tf.stack([log_joint(machine, with_class(x, k), variables) for k in range(CLASSES)], 1)
         log_p = tf.gather(tf.nn.log_softmax(classes), y, batch_dims=1)
@@ -178,7 +179,7 @@ def test_training(objective):
 
 def test_samples_of_classes_by_enumeration():
     machine, _, _ = machine_of()
-    table = Table(machine.top)
+    table = Exact(machine.top)
     y = np.repeat([2, 0], 8000)
     v = machine.sample(y=y, num_steps=60)
     assert v.shape == (16000, 4)
@@ -190,7 +191,7 @@ def test_samples_of_classes_by_enumeration():
 
 def test_labels_are_summed_out_of_the_likelihood():
     machine, x, _ = machine_of()
-    table = Table(machine.top)
+    table = Exact(machine.top)
     expected = [np.log(table.p_v[table.agreeing([True] * 4 + [False] * 3, np.r_[row, 0, 0, 0])].sum()) for row in x]
     found = log_likelihood(machine, x, num_samples=2)
     np.testing.assert_allclose(found.per_case_lower, expected, rtol=0, atol=1e-9)

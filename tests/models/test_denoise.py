@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from keras_rbm import DBN, RBM, ClassificationRBM, load
-from tests.oracles.enumeration import Exact, binary_states, parameters, random_dbn, random_rbm, randomize, sigmoid
-from tests.oracles.tables import KINDS, Table, rbm_of
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import MASKED, masked_rbm, random_dbn, random_rbm, randomize, sigmoid
+from tests.oracles.rbm import Exact, parameters
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 FOLDER = Path(__file__).parents[2] / "saved_models" / "pretrained" / "digits-dbn"
@@ -50,15 +51,15 @@ def test_mean_field_by_hand():
 
 
 @pytest.mark.parametrize("num_steps", [1, 3])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MASKED)
 def test_gibbs_averages_the_means_of_every_sweep(kind, num_steps):
     """From one start: the mean of the means after sweep 1, 2, 3, by enumeration, each of states drawn before it."""
-    rbm, _ = rbm_of(kind)
-    table = Table(rbm)
+    rbm, _ = masked_rbm(kind)
+    table = Exact(rbm)
     found = rbm.denoise(np.tile(table.v[-1], (20000, 1)), num_steps, "gibbs").numpy()
     p, expected = np.eye(len(table.v))[-1], 0.0
     for _ in range(num_steps):
-        p = p @ table.p_h_from_v @ table.p_v_from_h()
+        p = p @ table.p_h_from_v() @ table.p_v_from_h()
         expected += p @ table.v / num_steps
     assert_means(found, expected)
     if num_steps == 1:

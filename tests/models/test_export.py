@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_rbm import DBN, RBM
-from tests.oracles.enumeration import binary_states, randomize
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import randomize
 
 X = binary_states(5).astype("float32")
 

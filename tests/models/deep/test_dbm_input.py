@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, likelihood, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = binary_states(5).astype("float32")
 Y = (X.sum(1) > 2).astype(int)

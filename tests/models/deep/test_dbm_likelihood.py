@@ -13,8 +13,8 @@ from scipy.special import logsumexp
 from keras_rbm import DBM, DBN, RBM, ClassificationRBM, likelihood, regularizers, samplers
 from keras_rbm.likelihood import exact as exact_module
 from tests.oracles.dbm import ExactDBM, layer, random_dbm
-from tests.oracles.enumeration import binary_states
-from tests.oracles.kinds import KINDS, index, rbm_of
+from tests.oracles.kinds import KINDS, binary_states, index
+from tests.oracles.machines import rbm_of
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 # The package's attribute of this name is the function.

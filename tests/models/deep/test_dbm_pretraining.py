@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras_rbm import DBM, DBN, RBM, likelihood, samplers, units
 from keras_rbm.models.deep.doubling import Doubled
 from tests.oracles.dbm import random_dbm
-from tests.oracles.enumeration import Fixed, binary_states, centered, randomize, sigmoid
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import Fixed, centered, randomize, sigmoid
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 X = binary_states(5).astype("float32")

@@ -13,8 +13,8 @@ from scipy.special import log_softmax
 from keras_rbm import DBM, likelihood, regularizers, samplers, units
 from keras_rbm.models.deep.mean_field import first_pass
 from tests.oracles.dbm import ExactDBM, random_dbm
-from tests.oracles.enumeration import binary_states, sigmoid
-from tests.oracles.kinds import index
+from tests.oracles.kinds import binary_states, index
+from tests.oracles.machines import sigmoid
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 X = binary_states(5).astype("float32")

@@ -10,19 +10,9 @@ import tensorflow as tf
 
 from keras_rbm import DBN, RBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
-from tests.oracles.enumeration import (
-    PRECISIONS,
-    Exact,
-    binary_states,
-    centered,
-    index,
-    parameters,
-    plain_gradient,
-    random_dbn,
-    random_rbm,
-    randomize,
-    sigmoid,
-)
+from tests.oracles.kinds import PRECISIONS, binary_states, index
+from tests.oracles.machines import centered, plain_gradient, random_dbn, random_rbm, randomize, sigmoid
+from tests.oracles.rbm import Exact, parameters
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 
@@ -118,7 +108,7 @@ def test_wake_sleep_in_every_mode_draws_dreams_alike():
         dbn.compile(keras.optimizers.SGD(0.0), steps_per_execution=1, **options)
         dbn.train_on_batch(np.zeros((1, 3)))
         exact = Exact(dbn.top)
-        assert_frequencies(index(dbn.top.sampler.chains), exact.transitions(np.ones((1, 4)), 1)[0])
+        assert_frequencies(exact.index(dbn.top.sampler.chains), exact.transitions(np.ones((1, 4)), 1)[0])
 
 
 def test_the_same_seed_gives_the_same_run():
@@ -168,7 +158,7 @@ def test_samples_come_from_the_top_rbm_and_down(mean):
     else:
         states = binary_states(3)
         p_v_from_h = np.prod(np.where(states, mean_v[:, None], 1 - mean_v[:, None]), -1)
-        assert_frequencies(index(v), p_h @ p_v_from_h)
+        assert_frequencies(index(states, v), p_h @ p_v_from_h)
 
 
 def test_samples_can_start_from_data():

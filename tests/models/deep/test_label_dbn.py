@@ -8,8 +8,9 @@ from scipy.special import log_softmax
 
 from keras_rbm import DBN, RBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
-from tests.oracles.enumeration import binary_states, log_conditional, randomize, sigmoid
-from tests.oracles.tables import Table, log_weights
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import randomize, sigmoid
+from tests.oracles.rbm import Exact, log_conditional
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 CLASSES = 3
@@ -156,7 +157,7 @@ def test_other_objectives_teach_the_top_alone(objective):
     own = (dbn.top.w_rec, dbn.top.visible.bias, dbn.top.hidden.bias)
     joint = (other.top.w_rec, other.top.visible.bias, other.top.hidden.bias)
     share = 0.3 if objective == "hybrid" else 0.0
-    table, step, expected = Table(dbn.top), 1e-6, []
+    table, step, expected = Exact(dbn.top), 1e-6, []
     for i, values in enumerate(start):
         expected.append(np.zeros_like(values))
         for index in np.ndindex(values.shape):
@@ -171,10 +172,10 @@ def test_other_objectives_teach_the_top_alone(objective):
         np.testing.assert_allclose(new, old - 0.125 * gradient + generative, rtol=0, atol=1e-9)
 
 
-def cross_entropy(table: Table, wbc: list[np.ndarray], x: np.ndarray) -> float:
+def cross_entropy(table: Exact, wbc: list[np.ndarray], x: np.ndarray) -> float:
     """Of the classes `Y` given states `x`, at other parameters, the hidden states summed one by one."""
     visible = np.concatenate([np.repeat(x, CLASSES, 0), np.tile(np.eye(CLASSES), (len(x), 1))], 1)
-    scores = tf.reduce_logsumexp(log_weights(table.rbm, visible, table.h, wbc), 1).numpy().reshape(-1, CLASSES)
+    scores = tf.reduce_logsumexp(table.log_joint(visible, wbc), 1).numpy().reshape(-1, CLASSES)
     return -np.mean(log_softmax(scores, 1)[np.arange(len(Y)), Y])
 
 
@@ -263,7 +264,7 @@ def test_unrolling_below_labels():
 
 def test_the_likelihood_of_one_layer_is_exact():
     dbn = label_dbn((4,))
-    table = Table(dbn.top)
+    table = Exact(dbn.top)
     expected = [np.log(table.p_v[table.agreeing([1, 1, 1, 0, 0, 0], np.r_[v, 0, 0, 0])].sum()) for v in V]
     found = log_likelihood(dbn, V, num_samples=3)
     assert_rounded(found.per_case_lower, np.array(expected), ulps=1e4)
@@ -273,7 +274,7 @@ def test_the_likelihood_of_one_layer_is_exact():
 def test_the_bound_of_two_layers_by_enumeration():
     """Mean over `q(x | v)` of `log p(v | x) + log sum_y p(x, y) - log q(x | v)`."""
     dbn = label_dbn((3, 2))
-    table, lower = Table(dbn.top), dbn.rbms[0]
+    table, lower = Exact(dbn.top), dbn.rbms[0]
     x = binary_states(3)
     p_x = np.array([table.p_v[table.agreeing([1, 1, 1, 0, 0, 0], np.r_[row, 0, 0, 0])].sum() for row in x])
     w_rec, w_gen, b, c = parts(lower)

@@ -10,8 +10,8 @@ from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models import generator
 from keras_rbm.models.sequence.forecast import Forecast
 from keras_rbm.models.sequence.frame_rbms import FrameRBMs
-from tests.oracles.enumeration import binary_states, sigmoid
-from tests.oracles.kinds import index
+from tests.oracles.kinds import binary_states, index
+from tests.oracles.machines import sigmoid
 from tests.oracles.sequences import (
     MASKS,
     Given,
@@ -133,7 +133,7 @@ def test_contrastive_divergence_leaves_each_frames_distribution_as_it_is():
     """From exact draws, sweeps with biases of each row's own give exact draws."""
     references = one_model(dtype="float32")[2]
     number, some = 8000, [1, 6, 15]
-    biases = [np.repeat(np.stack([getattr(references[i].p, side) for i in some]), number, 0) for side in "bc"]
+    biases = [np.repeat(np.stack([getattr(references[i].parameters, side) for i in some]), number, 0) for side in "bc"]
     machine = FrameRBMs(random_model(dtype="float32").rbm, *(tf.constant(x, tf.float32) for x in biases))
     start = np.concatenate([references[i].draw(number, i) for i in some]).astype("float32")
     found = samplers.CD(2).negative_phase(machine, tf.constant(start), tf.ones(len(start)))
