@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from keras_rbm import cli
+from keras_rbm.jobs import cli
 from tests.support.readme import README, blocks
 
 
@@ -30,7 +30,7 @@ def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", re.findall(r"keras-rbm \w+[^\n&`]*", README.read_text()))
 def test_commands_are_understood(line):
     words = shlex.split(line.split("#")[0])[1:]
-    options = cli._parser().parse_args(words)
+    options = cli.parser().parse_args(words)
     assert options.command.__name__ == words[0]
 
 

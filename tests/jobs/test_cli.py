@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import keras_rbm
-from keras_rbm.cli import main
+from keras_rbm.jobs.cli import main
 
 SHORT = ["--epochs", 1, "--batch-size", 200, "--layers", 6, "--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
 TINY = ["--epochs", 1, "--batch-size", 200, "--layers", 8, 6, "--wake-sleep-epochs", 1, "--fine-tune-epochs", 1]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_rbm import cli
+from keras_rbm.jobs import cli
 
 
 @pytest.mark.slow

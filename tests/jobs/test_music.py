@@ -13,10 +13,12 @@ import pytest
 import tensorflow as tf
 
 import keras_rbm
-from keras_rbm import cli, datasets
+from keras_rbm import datasets
 from keras_rbm.datasets import midi
-from keras_rbm.music import Music
-from keras_rbm.score import Score
+from keras_rbm.jobs import cli
+from keras_rbm.jobs.music.command import music
+from keras_rbm.jobs.music.config import MusicConfig
+from keras_rbm.jobs.music.run import MusicRun
 
 TINY = ["--epochs", 2, "--units", 3, "--recurrent", 2, "--frames", 12, "--prime", 8, "--gibbs-steps", 2]
 WRITTEN = {"model.keras", "saved_model", "generated-1.mid", "generated-2.mid", "figures", "logs", "card.md"}
@@ -42,7 +44,7 @@ def without_xla(patch: pytest.MonkeyPatch) -> None:
 def without_report(patch: pytest.MonkeyPatch) -> None:
     """The music alone."""
     without_xla(patch)
-    patch.setattr("keras_rbm.music_report.write", lambda job: {"nothing": "measured"})
+    patch.setattr("keras_rbm.jobs.music.report.write", lambda job: {"nothing": "measured"})
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +169,8 @@ def test_commands_in_output_and_card_are_understood(finished, own):
     cards = [re.search(r"^    (keras-rbm .*)$", (x[0] / "card.md").read_text(), re.M)[1] for x in (finished, own)]
     assert len(lines) == 2
     for line in [*lines, *cards]:
-        options = cli._parser().parse_args(shlex.split(line, comments=True)[1:])
-        assert options.command is cli.music
+        options = cli.parser().parse_args(shlex.split(line, comments=True)[1:])
+        assert options.command is music
     assert (options.dt, options.notes, options.to_c, options.instrument) == (0.5, [48, 72], True, "Violin")
 
 
@@ -176,9 +178,9 @@ def test_the_same_seed_makes_the_same_music(finished, other, tmp_path, monkeypat
     without_report(monkeypatch)
     assert run(tmp_path / "run", *TINY) == 0
     for name in ("generated-1.mid", "generated-2.mid"):
-        music = (finished[0] / name).read_bytes()
-        assert (tmp_path / "run" / name).read_bytes() == music
-        assert (other[0] / name).read_bytes() != music
+        tune = (finished[0] / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == tune
+        assert (other[0] / name).read_bytes() != tune
 
 
 # --- the user's own files
@@ -216,7 +218,9 @@ def test_a_broken_file_is_a_line_of_stderr(own):
 def test_one_file_or_two_are_cut_in_three(number, tunes_folder, tmp_path):
     for i in range(number):
         (tmp_path / f"{i}.mid").write_bytes((tunes_folder / f"{i}.mid").read_bytes())
-    job = Music(Score(midi=tmp_path if number == 2 else tmp_path / "0.mid", dt=0.5), tmp_path.with_name("elsewhere"))
+    job = MusicRun(
+        MusicConfig(midi=tmp_path if number == 2 else tmp_path / "0.mid", dt=0.5), tmp_path.with_name("elsewhere")
+    )
     job.check()
     for tune, *cut in zip(job.tunes.rolls, *(part.rolls for part in job.parts), strict=True):
         np.testing.assert_array_equal(np.concatenate(cut), tune)
@@ -330,7 +334,7 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
     assert model.generate(3).shape == (1, 3, 88)
     assert {path.name for path in folder.iterdir()} == {"model.keras", "logs"}
     again = shlex.split(re.search(r"(keras-rbm music .*)", said)[1])
-    options = cli._parser().parse_args(again[1:])
+    options = cli.parser().parse_args(again[1:])
     assert (options.output, options.epochs, options.prime, options.overwrite) == (folder, 3, 8, True)
 
 
