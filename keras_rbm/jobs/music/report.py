@@ -10,7 +10,7 @@ import numpy as np
 from keras_rbm import datasets, likelihood, plots
 from keras_rbm.datasets import Rolls
 from keras_rbm.jobs import files, measures
-from keras_rbm.jobs.run.run import FRAMES, SWEEPS, MusicRun
+from keras_rbm.jobs.music.run import FRAMES, SWEEPS, MusicRun
 from keras_rbm.version import __version__
 
 _SCORED = 2000  # frames of a part, at most
