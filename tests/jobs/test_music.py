@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,6 +20,7 @@ from keras_rbm.jobs import cli
 from keras_rbm.jobs.music.command import music
 from keras_rbm.jobs.music.config import MusicConfig
 from keras_rbm.jobs.music.run import MusicRun
+from tests.support.cheap import run_eagerly
 
 TINY = ["--epochs", 2, "--units", 3, "--recurrent", 2, "--frames", 12, "--prime", 8, "--gibbs-steps", 2]
 WRITTEN = {"model.keras", "saved_model", "generated-1.mid", "generated-2.mid", "figures", "logs", "card.md"}
@@ -32,18 +34,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def without_xla(patch: pytest.MonkeyPatch) -> None:
-    """Compiling takes longer than the rest of a tiny run."""
-
-    def compile_less(self, *args, usual=keras_rbm.RNNRBM.compile, **kwargs):
-        usual(self, *args, **{**kwargs, "jit_compile": False})
-
-    patch.setattr(keras_rbm.RNNRBM, "compile", compile_less)
+@pytest.fixture(scope="module", autouse=True)
+def fast():
+    """Compiling takes longer than the rest of a tiny run, and the embedded tunes are cut to 24 frames."""
+    tunes = datasets.folk_tunes()
+    tunes = replace(tunes, rolls=[roll[:24] for roll in tunes.rolls])
+    with pytest.MonkeyPatch.context() as patch:
+        run_eagerly(patch)
+        patch.setattr(datasets, "folk_tunes", lambda: tunes)
+        yield
 
 
 def without_report(patch: pytest.MonkeyPatch) -> None:
     """The music alone."""
-    without_xla(patch)
     patch.setattr("keras_rbm.jobs.music.report.write", lambda job: {"nothing": "measured"})
 
 
@@ -51,8 +54,7 @@ def without_report(patch: pytest.MonkeyPatch) -> None:
 def finished(tmp_path_factory) -> tuple[Path, str]:
     """A run on the embedded tunes, and what it said; tests leave it as it is."""
     folder, said = tmp_path_factory.mktemp("music") / "tunes", io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        without_xla(patch)
+    with contextlib.redirect_stdout(said):
         assert run(folder, *TINY) == 0
     return folder, said.getvalue()
 
@@ -89,12 +91,7 @@ def own(tunes_folder, tmp_path_factory) -> tuple[Path, str, str]:
     folder, said, warned = tmp_path_factory.mktemp("own") / "run", io.StringIO(), io.StringIO()
     reading = ["--midi", tunes_folder, "--dt", 0.5, "--notes", 48, 72, "--to-c"]
     playing = ["--num", 3, "--prime", 2, "--tempo", 90, "--instrument", "Violin", "--cell", "gru"]
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(warned),
-    ):
-        without_xla(patch)
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
         assert run(folder, *TINY, *reading, *playing) == 0
     return folder, said.getvalue(), warned.getvalue()
 
@@ -247,7 +244,7 @@ BAD = {
     "to C": (["--to-c"], "Received: --to-c without --midi"),
     "negative prime": (["--prime", -1], "`prime` must not be negative"),
     "prime over the frames": (["--frames", 8], "counts those of `prime` too, and must be more. Received: frames=8"),
-    "prime over the tune": (["--prime", 137, "--frames", 200], "Received: prime=137; Auld Lang Syne has 136"),
+    "prime over the tune": (["--prime", 25, "--frames", 200], "Received: prime=25; Auld Lang Syne has 24"),
     "prime of no file": (["--num", 1], "the second file that `prime` begins"),
     "tempo": (["--tempo", 0], "`tempo` must be a number from 4 to 1000"),
     "instrument": (["--instrument", "Theremin"], "Received: instrument='Theremin'"),
@@ -324,7 +321,6 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
         if epoch == 1:
             raise KeyboardInterrupt
 
-    without_xla(monkeypatch)
     monkeypatch.setattr(keras_rbm.callbacks.PianoRolls, "on_epoch_begin", stop, raising=False)
     assert run(folder, *TINY, "--epochs", 3) == 130
     said = capsys.readouterr().out
