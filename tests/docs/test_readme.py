@@ -6,10 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
-import keras
+import numpy as np
 import pytest
 
-from keras_rbm import cli
+from keras_rbm.jobs import cli
+from tests.support.cheap import run_eagerly
+from tests.support.documents import BRIEF, BRIEFEST, run_blocks
 from tests.support.readme import README, blocks
 
 
@@ -17,20 +19,29 @@ def test_the_first_two_shell_blocks_are_the_two_commands():
     assert blocks("shell")[:2] == ["pip install . && keras-rbm train\n", 'pip install -e ".[test]" && pytest\n']
 
 
+def classes_of_the_digits(names: dict) -> np.ndarray:
+    """Of the network in the README's last block."""
+    return names["net"].predict(names["data"].x_test.reshape(-1, 8, 8), verbose=0)
+
+
 def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
-    """As they stand, but for one epoch a training."""
+    """As they stand, but for a few steps of training and sampling, and nothing compiled."""
     monkeypatch.chdir(tmp_path)
-    keras.utils.set_random_seed(0)
-    names: dict = {}
-    for block in blocks("python"):
-        exec(compile(re.sub(r"epochs=\d+", "epochs=1", block), "README.md", "exec"), names)
-    assert names["net"].predict(names["data"].x_test.reshape(-1, 8, 8), verbose=0).shape == (360, 10)
+    run_eagerly(monkeypatch, max_sweeps=5)
+    assert classes_of_the_digits(run_blocks(README, BRIEFEST)).shape == (360, 10)
+
+
+@pytest.mark.slow
+def test_python_blocks_run_as_they_stand(tmp_path, monkeypatch):
+    """But for one epoch a training."""
+    monkeypatch.chdir(tmp_path)
+    assert classes_of_the_digits(run_blocks(README, BRIEF)).shape == (360, 10)
 
 
 @pytest.mark.parametrize("line", re.findall(r"keras-rbm \w+[^\n&`]*", README.read_text()))
 def test_commands_are_understood(line):
     words = shlex.split(line.split("#")[0])[1:]
-    options = cli._parser().parse_args(words)
+    options = cli.parser().parse_args(words)
     assert options.command.__name__ == words[0]
 
 
