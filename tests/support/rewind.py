@@ -9,8 +9,9 @@ import numpy as np
 
 
 def rewinding(model: keras.Model) -> Callable[[], None]:
-    """A function that puts parameters, chains, random keys and optimizer of a compiled model back to what they are."""
-    variables = [*model.weights, *model.optimizer.variables]
+    """A function that puts parameters, chains, random keys and optimizer of a built model back to what they are."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.weights, *(optimizer.variables if optimizer else [])]
     values = [np.array(variable) for variable in variables]
 
     def rewind() -> None:

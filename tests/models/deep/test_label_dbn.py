@@ -338,9 +338,11 @@ def test_two_classes_are_learnt_and_dreamt_of():
     clean = np.where(y[:, None] == 1, [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1])
     x = np.abs(clean - (rng.random(clean.shape) < 0.05)).astype("float32")
     dbn = DBN([6, 8], num_classes=2, sampler="pcd", seed=0)
-    dbn.pretrain(x, y=y, epochs=8, optimizer=keras.optimizers.Adam(0.03), batch_size=50, verbose=0, jit_compile=False)
+    options = {"batch_size": 50, "verbose": 0}
+    optimizer = keras.optimizers.Adam(0.03)
+    dbn.pretrain(np.tile(x, (8, 1)), y=np.tile(y, 8), epochs=1, optimizer=optimizer, jit_compile=False, **options)
     dbn.compile(keras.optimizers.SGD(0.02), jit_compile=False)
-    dbn.fit(x, y, batch_size=50, epochs=3, verbose=0)
+    dbn.fit(np.tile(x, (3, 1)), np.tile(y, 3), **options)
     assert np.mean(dbn.classify(x) == y) > 0.98
     wanted = np.repeat([0, 1], 200)
     dreams = dbn.sample(y=wanted, num_steps=100).numpy()

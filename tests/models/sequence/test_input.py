@@ -12,6 +12,7 @@ from keras_rbm import RBM, RNNRBM, RTRBM, samplers, units
 from keras_rbm.callbacks import FrameLikelihoodMonitor
 from keras_rbm.likelihood import frame_log_likelihood
 from tests.oracles.sequences import MASKS, random_model, sequences
+from tests.support.eager import eager_functions
 from tests.support.saving import assert_same_state, config_of, through_disk
 from tests.support.statistics import assert_rounded
 from tests.support.weights import assert_equal_weights, weights_of
@@ -46,6 +47,13 @@ def data_for(model) -> np.ndarray:
 # --- saving
 
 
+@pytest.fixture
+def eagerly():
+    with eager_functions():
+        yield
+
+
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", SAVED)
 def test_the_next_step_after_a_reload_is_the_same(kind, tmp_path):
     """Weights, random keys, optimizer and logs, bit for bit; and samples."""
@@ -98,11 +106,8 @@ def test_weights_alone(kind, tmp_path):
 def test_a_pretrained_model_comes_back(tmp_path):
     """Whose RBM has an optimizer of its own."""
     model = SAVED["simple"]()
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eager_functions():
         model.pretrain(X, MASK, epochs=1, recurrent_epochs=1, verbose=0)
-    finally:
-        tf.config.run_functions_eagerly(False)
     loaded = through_disk(model, tmp_path)
     for a, b in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -112,7 +117,7 @@ def test_a_pretrained_model_comes_back(tmp_path):
 # --- export
 
 
-@pytest.mark.parametrize("kind", ["stack", "rtrbm"])
+@pytest.mark.parametrize("kind", [pytest.param("stack", marks=pytest.mark.slow), "rtrbm"])
 def test_endpoints(kind, tmp_path):
     model = random_model(kind, 3, dtype="float32")
     before = [np.array(w) for w in model.weights]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_rbm import RNNRBM, RTRBM, samplers
 from tests.oracles.sequences import MASKS, padded, random_model, sequences, unrolled
+from tests.support.eager import eager_functions
 from tests.support.statistics import assert_rounded
 
 
@@ -77,11 +78,8 @@ def test_pretraining_moves_the_weights_of_the_past_alone():
     model.build((None, None, 3))
     parts = (model.rbm.w_rec, model.visible.bias, model.hidden.bias, model.w_uv, model.w_uh)
     callback = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: seen.append([np.array(p) for p in parts]))
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eager_functions():
         model.pretrain(x, epochs=1, recurrent_epochs=2, verbose=0, callbacks=[callback])
-    finally:
-        tf.config.run_functions_eagerly(False)
     seen.append([np.array(p) for p in parts])
     for before, after, changed in zip(seen[:2], seen[1:], ([1, 1, 1, 0, 0], [0, 0, 0, 1, 1]), strict=True):
         assert [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [bool(c) for c in changed]
