@@ -1,4 +1,4 @@
-"""Functions that would be compiled, run as they are written: where few steps are taken, compiling is most of the time."""
+"""Functions that would be compiled, run as they are written: of a few steps, compiling is most of the time."""
 
 from __future__ import annotations
 

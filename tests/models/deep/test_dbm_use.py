@@ -1,6 +1,5 @@
 """A deep Boltzmann machine in use: fitted, saved, exported, taken apart into plain Keras, and asked for classes."""
 
-import itertools
 import subprocess
 import sys
 import warnings
