@@ -142,7 +142,7 @@ def test_fantasy_particles_go_on(tmp_path):
     class Watched(RBM):
         def advance(self, state, num_steps, mean=True):
             calls.append((np.array(state), num_steps))
-            after, visible = super().advance(state, num_steps, mean)
+            after, visible = super().run_chains(state, num_steps, mean)
             calls[-1] += (np.array(after),)
             return after, visible
 

@@ -222,7 +222,7 @@ def test_the_figures_are_those_of_tensorflow_probability():
     from keras_rbm.samplers.diagnostics import _trace
 
     chains = tf.identity(rbm.sampler.chains.value)
-    trace = rbm.as_function(_trace, jit_compile=True)(chains, tf.constant(30)).numpy()
+    trace = rbm._as_function(_trace, jit_compile=True)(chains, tf.constant(30)).numpy()
     assert trace.shape == (30, 6, 5)
     states = binary_states(5)
     energies, projections = Exact(rbm).free_energy(states), states @ directions

@@ -40,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module", autouse=True)
 def fast():
-    """Compiling takes longer than the rest of a tiny run."""
+    """Compiled takes longer than the rest of a tiny run."""
     with pytest.MonkeyPatch.context() as patch:
         run_eagerly(patch, max_sweeps=3)
         yield patch

@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module", autouse=True)
 def fast():
-    """Compiling takes longer than the rest of a tiny run, and the embedded tunes are cut to 24 frames."""
+    """Compiled takes longer than the rest of a tiny run, and the embedded tunes are cut to 24 frames."""
     tunes = datasets.folk_tunes()
     tunes = replace(tunes, rolls=[roll[:24] for roll in tunes.rolls])
     with pytest.MonkeyPatch.context() as patch:

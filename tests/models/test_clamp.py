@@ -8,7 +8,9 @@ from keras_rbm import DBN, RBM, units
 from tests.oracles.kinds import PRECISIONS, binary_states, index
 from tests.oracles.machines import MASKED, masked_rbm, randomize, sigmoid
 from tests.oracles.rbm import Exact
-from tests.support.statistics import assert_frequencies, assert_means, assert_moments
+from tests.support.nearest import nearest
+from tests.support.rewind import rewinding
+from tests.support.statistics import assert_frequencies, assert_means, assert_moments, assert_rounded
 
 NUMBER = 8000
 
@@ -32,7 +34,7 @@ def test_two_sweeps_with_units_held(kind, mean):
     p = table.p_h_from_v()[table.index([np.where(mask, values, start)])] @ down @ table.p_h_from_v() @ down
     if mean:
         assert_means(v[:, ~mask], (p[0] @ table.v)[~mask])
-        assert len(np.unique(v[:, ~mask], axis=0)) <= len(table.h), "one mean for each hidden state"
+        assert_rounded(v[:, ~mask], nearest(v[:, ~mask], (down @ table.v)[:, ~mask]))  # the mean given a hidden state
     else:
         assert_frequencies(table.index(v), p[0])
 
@@ -44,20 +46,25 @@ def test_samples_come_from_the_conditional_of_each_row(kind):
     table = Exact(rbm)
     masks = np.stack([mask, ~mask, np.zeros_like(mask)])
     values = table.v[[-1, len(table.v) // 2, 0]]
-    rows = np.repeat(np.arange(3), NUMBER)
+    rows = np.repeat(np.arange(3), NUMBER // 2)
+    rewind = rewinding(rbm)
     v = rbm.sample(num_steps=80, clamp=masks[rows], values=values[rows]).numpy()
     for i in range(3):
-        np.testing.assert_array_equal(v[rows == i][:, masks[i]], np.tile(values[i, masks[i]], (NUMBER, 1)))
+        np.testing.assert_array_equal(v[rows == i][:, masks[i]], np.tile(values[i, masks[i]], (NUMBER // 2, 1)))
         assert_frequencies(table.index(v[rows == i]), table.conditional(masks[i], values[i]))
-    again = masked_rbm(kind)[0].sample(num_steps=80, clamp="observed", values=with_nan(masks, values)[rows])
+    rewind()
+    again = rbm.sample(num_steps=80, clamp="observed", values=with_nan(masks, values)[rows])
     np.testing.assert_array_equal(again, v)
 
 
 def test_one_mask_or_one_row_of_values_serves_all_samples():
-    def rbm() -> RBM:
-        return masked_rbm("bernoulli")[0]
+    machine, mask = masked_rbm("bernoulli")
+    values, rewind = np.array([1.0, 0, 0, 0]), rewinding(machine)
 
-    mask, values = masked_rbm("bernoulli")[1], np.array([1.0, 0, 0, 0])
+    def rbm() -> RBM:
+        rewind()
+        return machine
+
     rows = np.tile(values, (5, 1))
     expected = rbm().sample(5, num_steps=3, clamp=mask, values=values)
     np.testing.assert_array_equal(rbm().sample(num_steps=3, clamp=mask, values=rows), expected)
@@ -179,7 +186,11 @@ def test_ways_to_hold_a_label():
         {"num_samples": 4, "clamp": mask, "values": values},
         {"clamp": "observed", "values": np.tile(values, (4, 1))},
     ]
-    found = [label_dbn([3, 2]).sample(num_steps=3, **way).numpy() for way in ways]
+    dbn, found = label_dbn([3, 2]), []
+    rewind = rewinding(dbn)
+    for way in ways:
+        rewind()
+        found.append(dbn.sample(num_steps=3, **way).numpy())
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
 

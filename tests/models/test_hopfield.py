@@ -12,6 +12,7 @@ from tests.oracles.kinds import binary_states
 from tests.oracles.machines import centered, randomize
 from tests.oracles.rbm import Exact, exact_gradient
 from tests.support.statistics import assert_frequencies, assert_rounded
+from tests.support.steps import contrastive_gradients
 
 VISIBLE = ["spin", "bernoulli"]
 
@@ -169,7 +170,7 @@ def test_its_gradient_is_that_of_an_rbm_whose_hidden_units_are_fixed(centring):
     v, table = binary_states(5)[3:11], Exact(net)
     weights = np.ones(len(v))
     samples = Samples(tf.constant(table.v), tf.constant(table.p_v))
-    lesson = net.contrast(v, weights, samples)
+    lesson = contrastive_gradients(net, v, weights, samples)
     found = {id(variable): np.array(g) for variable, g in lesson.gradients}
     expected = exact_gradient(_plain(net), v)
     if centring:

@@ -29,6 +29,7 @@ from tests.oracles.rbm import Exact, Parameters
 from tests.support.modes import uncompiled
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_moments, assert_rounded
+from tests.support.steps import contrastive_gradients
 
 NUM = 20000
 #: Each kind once on either side.
@@ -196,7 +197,7 @@ def test_contrast_with_exact_samples_is_the_gradient_of_the_likelihood(visible, 
     rbm = rbm_of(visible, hidden, learn=True, centered=centring, offset_rate=1.0)
     reference, v = Exact.of(rbm, visible, hidden), data_of(visible, 7)
     samples = samplers.Samples(tf.constant(reference.v), tf.constant(reference.p_v))
-    lesson = rbm.contrast(tf.constant(v), tf.ones(7, "float64"), samples)
+    lesson = contrastive_gradients(rbm, tf.constant(v), tf.ones(7, "float64"), samples)
 
     def loss(p: Parameters) -> complex:
         moved = Exact(p, sites=(reference.visible, reference.hidden))
@@ -348,7 +349,7 @@ def test_a_training_step(visible, hidden, sampler):
     for old, new in zip(before, rbm.trainable_variables, strict=True):
         assert np.all(np.isfinite(new))
         assert np.any(new != old)
-    samples = rbm.sampler.negative_phase(rbm, rbm.as_states(x), tf.ones(len(x))).v
+    samples = rbm.sampler.negative_phase(rbm, rbm._as_states(x), tf.ones(len(x))).v
     assert np.all(rbm.visible.in_domain(samples))
     assert np.all(rbm.visible.are_states(samples))
 
@@ -605,4 +606,4 @@ def test_weights_are_not_taken_over_between_other_kinds():
         for machine in machines:
             machine.build((None, 4))
         with pytest.raises(ValueError, match=rf"same kinds of units\. Received: {words}"):
-            machines[0].take_weights(machines[1])
+            machines[0].copy_weights_from(machines[1])

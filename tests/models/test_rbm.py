@@ -12,6 +12,7 @@ from tests.oracles.machines import PAIRINGS, Fixed, as_samples, centered, plain_
 from tests.oracles.rbm import Exact, exact_gradient, parameters
 from tests.support.modes import MODES
 from tests.support.statistics import assert_frequencies, assert_means, assert_moments, assert_rounded
+from tests.support.steps import contrastive_gradients, gradients_of
 
 LARGE = {"ten-and-ten": ("bernoulli", 10, "bernoulli", 10)}
 
@@ -128,7 +129,7 @@ def test_adapt_sets_the_means_of_units_without_input(stream):
 def contrast(rbm: RBM, v, v_model, weights) -> tuple:
     """Losses and gradients of data against given samples."""
     v, weights = (tf.convert_to_tensor(x) for x in (v, weights))
-    lesson = rbm.contrast(v, weights, as_samples(v_model))
+    lesson = contrastive_gradients(rbm, v, weights, as_samples(v_model))
     return lesson.values["loss"], lesson.gradients
 
 
@@ -193,7 +194,7 @@ def test_a_case_of_weight_zero_teaches_nothing_under_cd():
     rbm.visible.bias.assign(np.full(4, -100))
     rbm.hidden.bias.assign(np.full(4, -100))
     v, weights = tf.constant(np.eye(4)), tf.constant([1.0, 0.0, 2.0, 0.0], "float64")
-    for _, gradient in rbm.lesson(v, weights).gradients:
+    for _, gradient in gradients_of(rbm, v, weights).gradients:
         assert_rounded(gradient, np.zeros(gradient.shape))
 
 

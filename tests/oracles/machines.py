@@ -28,7 +28,7 @@ class Fixed(samplers.Sampler):
         super().__init__(**kwargs)
         self.v_model = tf.constant(v_model)
 
-    def negative_phase(self, machine: RBM, v_data: tf.Tensor, weights: tf.Tensor) -> samplers.Samples:
+    def negative_phase(self, rbm: RBM, v_data: tf.Tensor, weights: tf.Tensor, hidden_input=None) -> samplers.Samples:
         return as_samples(tf.cast(self.v_model, v_data.dtype))
 
 

@@ -16,6 +16,7 @@ from keras_rbm import RNNRBM, RTRBM, samplers
 from tests.oracles.kinds import KINDS, joint
 from tests.oracles.machines import randomize, sigmoid
 from tests.oracles.rbm import Exact, Parameters
+from tests.support.steps import gradients_of
 
 #: What a recurrence can be; `units` is of the RBM, so that all are fed and feed alike.
 MODELS: dict[str, Callable[..., RNNRBM]] = {
@@ -82,7 +83,7 @@ def unrolled(model: RNNRBM, x: np.ndarray, mask: np.ndarray | None = None) -> tu
         if isinstance(model, RTRBM):
             now = sigmoid(x[:, t] @ w + c + u @ w_uh)
         else:
-            kernel, recurrent, bias = (np.asarray(p, "float64") for p in model.recurrent_variables)
+            kernel, recurrent, bias = (np.asarray(p, "float64") for p in model._recurrent_variables)
             now = np.tanh(x[:, t] @ kernel + u @ recurrent + bias)
         u = np.where(mask[:, t, None], now, u)
     return np.stack(all_b, 1), np.stack(all_c, 1)
@@ -128,8 +129,8 @@ class Given(samplers.CD):
         super().__init__(**kwargs)
         self.function = function
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> samplers.Samples:
-        return samplers.Samples(tf.convert_to_tensor(self.function(machine, v_data), v_data.dtype), weights)
+    def negative_phase(self, rbm: Any, v_data: tf.Tensor, weights: tf.Tensor, hidden_input=None) -> samplers.Samples:
+        return samplers.Samples(tf.convert_to_tensor(self.function(rbm, v_data), v_data.dtype), weights)
 
 
 def flipped(machine: Any, v: tf.Tensor) -> tf.Tensor:
@@ -140,4 +141,4 @@ def flipped(machine: Any, v: tf.Tensor) -> tf.Tensor:
 def gradients(model: RNNRBM, x: Any, weights: Any) -> dict[str, np.ndarray]:
     """What a batch teaches, by the variables' paths."""
     x, weights = (tf.constant(value, model.state_dtype) for value in (x, weights))
-    return {variable.path: np.asarray(gradient) for variable, gradient in model.lesson(x, weights).gradients}
+    return {variable.path: np.asarray(gradient) for variable, gradient in gradients_of(model, x, weights).gradients}

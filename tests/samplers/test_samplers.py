@@ -61,7 +61,7 @@ def test_samples_start_from_the_biases():
     exact = Exact(rbm)
     odds = np.exp(exact.parameters.b)
     start = np.prod(np.where(exact.v == 1, odds / (1 + odds), 1 / (1 + odds)), 1)
-    assert_frequencies(exact.index(rbm.start(NUM)), start)
+    assert_frequencies(exact.index(rbm.initial_states(NUM)), start)
     assert_frequencies(exact.index(rbm.sample(NUM, num_steps=1)), start @ exact.transitions(exact.v, 1))
 
 

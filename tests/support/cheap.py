@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 from keras.src.trainers.trainer import Trainer
-
 from keras_rbm.models.learner import Learner
-from keras_rbm.models.machine import Compiling, Machine
+
+from keras_rbm.compiled import Compiled
+from keras_rbm.models.machine import Machine
 
 #: What `run_eagerly` replaces, as users have it.
 _USUAL = [
     (Learner, "compile", Learner.compile),
     (Trainer, "compile", Trainer.compile),
-    (Compiling, "as_function", Compiling.as_function),
+    (Compiled, "_as_function", Compiled._as_function),
     (Machine, "advance", Machine.advance),
 ]
 
@@ -46,6 +47,6 @@ def run_eagerly(patch: pytest.MonkeyPatch, max_sweeps: int | None = None) -> Non
 
     for cls in (Learner, Trainer):
         patch.setattr(cls, "compile", eagerly(cls.compile))
-    patch.setattr(Compiling, "as_function", lambda self, function, **_: functools.partial(function, self))
+    patch.setattr(Compiled, "_as_function", lambda self, function, **_: functools.partial(function, self))
     if max_sweeps is not None:
         patch.setattr(Machine, "advance", advance)

@@ -13,6 +13,6 @@ AMachine = TypeVar("AMachine", bound=Machine)
 
 def uncompiled(machine: AMachine) -> AMachine:
     """The machine; its functions become graphs, which TensorFlow runs as they are: XLA would take most of the time."""
-    plain = machine.as_function
-    machine.as_function = lambda function, **_: plain(function)
+    plain = machine._as_function
+    machine._as_function = lambda function, **_: plain(function)
     return machine

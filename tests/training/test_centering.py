@@ -14,6 +14,7 @@ from tests.oracles.machines import Fixed, as_samples, centered, plain_gradient, 
 from tests.oracles.rbm import Exact, Parameters, parameters
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import assert_rounded
+from tests.support.steps import contrastive_gradients
 
 V_MODEL = binary_states(5)[[3, 17, 30]]
 #: Batches whose means differ.
@@ -168,7 +169,7 @@ def test_the_centred_gradient_at_given_offsets(rate):
     rbm.hidden_offset.assign(lam)
     rbm.offset_age.assign(100)
     weights = np.array([1.0, 2.0, 0.0, 0.5, 1.0])
-    lesson = rbm.contrast(tf.constant(v), tf.constant(weights), as_samples(V_MODEL))
+    lesson = contrastive_gradients(rbm, tf.constant(v), tf.constant(weights), as_samples(V_MODEL))
     mu, lam = (old + rate * (new - old) for old, new in zip((mu, lam), means(rbm, v, weights), strict=True))
     expected = centered(plain_gradient(parameters(rbm), v, V_MODEL, weights), mu, lam)
     for (_, actual), gradient in zip(lesson.gradients, expected, strict=True):
@@ -178,8 +179,8 @@ def test_the_centred_gradient_at_given_offsets(rate):
 class Enumerated(samplers.Sampler):
     """All visible states, each with its probability: a negative phase without chance."""
 
-    def negative_phase(self, machine, v_data, weights):
-        exact = Exact(machine)
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
+        exact = Exact(rbm)
         return samplers.Samples(tf.constant(exact.v, v_data.dtype), tf.constant(exact.p_v, weights.dtype))
 
 

@@ -12,6 +12,7 @@ from tests.oracles.kinds import binary_states
 from tests.oracles.machines import randomize, sigmoid
 from tests.oracles.rbm import Exact, log_conditional
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
+from tests.support.steps import contrastive_gradients
 
 CLASSES = 3
 V = binary_states(3)
@@ -109,7 +110,7 @@ def test_a_step_teaches_the_top_as_an_rbm_and_the_layers_below_as_without_labels
     lone.build((None, 6))
     for variable, value in zip(lone.trainable_variables, dbn.top.trainable_variables, strict=True):
         variable.assign(value)
-    contrast = lone.contrast(tf.constant(top_states), tf.constant(share), samples).gradients
+    contrast = contrastive_gradients(lone, tf.constant(top_states), tf.constant(share), samples).gradients
     before = [parts(rbm) for rbm in dbn.rbms]
 
     rewind()
@@ -131,7 +132,7 @@ def test_a_step_teaches_the_top_as_an_rbm_and_the_layers_below_as_without_labels
 def test_where_no_class_is_given_one_is_drawn():
     """Given the case: `p(y | v)`, exactly."""
     dbn = label_dbn((4,))
-    state = dbn.start_from(tf.constant(np.repeat(V[5:6], 20000, 0))).numpy()
+    state = dbn._initial_states_from(tf.constant(np.repeat(V[5:6], 20000, 0))).numpy()
     np.testing.assert_array_equal(state[:, :3], np.repeat(V[5:6], 20000, 0))
     assert_frequencies(state[:, 3:].argmax(1), np.exp(log_softmax(log_joint(dbn, V[5:6]), 1))[0])
 
@@ -187,9 +188,9 @@ class Recording(samplers.CD):
 
     seen: list[tuple] = []
 
-    def negative_phase(self, machine, v_data, weights):
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
         self.seen.append((v_data.numpy(), weights.numpy()))
-        return super().negative_phase(machine, v_data, weights)
+        return super().negative_phase(rbm, v_data, weights, hidden_input)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
@@ -245,7 +246,7 @@ def test_unrolling_below_labels():
     randomize(rbm)
     rbm._w_gen.assign(tf.transpose(rbm.w_rec))
     labels, bias = np.array(dbn.top.w_rec)[3:], np.array(dbn.top.visible.bias)[3:]
-    dbn.unroll(1)
+    dbn.initialize_from_below(1)
     assert_rounded(dbn.top.w_rec[:3], rbm.w_gen)
     np.testing.assert_array_equal(dbn.top.w_rec[3:], labels)
     assert_rounded(dbn.top.hidden.bias, rbm.visible.bias)
@@ -255,7 +256,7 @@ def test_unrolling_below_labels():
     v = binary_states(5)
     lone = RBM(3, dtype="float64")
     lone.build((None, 5))
-    lone.take_weights(rbm.as_tied("cd"))
+    lone.copy_weights_from(rbm._as_tied("cd"))
     assert_rounded(log_likelihood(dbn, v, num_samples=1).per_case_lower, log_likelihood(lone, v).per_case_lower)
 
 
@@ -339,9 +340,11 @@ def test_two_classes_are_learnt_and_dreamt_of():
     clean = np.where(y[:, None] == 1, [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1])
     x = np.abs(clean - (rng.random(clean.shape) < 0.05)).astype("float32")
     dbn = DBN([6, 8], num_classes=2, sampler="pcd", seed=0)
-    dbn.pretrain(x, y=y, epochs=8, optimizer=keras.optimizers.Adam(0.03), batch_size=50, verbose=0, jit_compile=False)
+    options = {"batch_size": 50, "verbose": 0}
+    optimizer = keras.optimizers.Adam(0.03)
+    dbn.pretrain(np.tile(x, (8, 1)), y=np.tile(y, 8), epochs=1, optimizer=optimizer, jit_compile=False, **options)
     dbn.compile(keras.optimizers.SGD(0.02), jit_compile=False)
-    dbn.fit(x, y, batch_size=50, epochs=3, verbose=0)
+    dbn.fit(np.tile(x, (3, 1)), np.tile(y, 3), **options)
     assert np.mean(dbn.classify(x) == y) > 0.98
     wanted = np.repeat([0, 1], 200)
     dreams = dbn.sample(y=wanted, num_steps=100).numpy()
