@@ -48,6 +48,17 @@ def positive_integer(value: Any, name: str) -> int:
     return int(value)
 
 
+def checked_num_classes(num_classes: Any) -> int:
+    """How many classes, at least 2.
+
+    Raises:
+        ValueError: if it is no such number.
+    """
+    if positive_integer(num_classes, "num_classes") < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    return int(num_classes)
+
+
 def checked_betas(betas: Any, first: float | None = None, name: str = "betas") -> np.ndarray:
     """Inverse temperatures as float64.
 

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_num_classes
+from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
-
-if TYPE_CHECKING:
-    from keras_rbm.models.rbm import RBM
 
 #: What a machine with label units can follow.
 OBJECTIVES = ("joint", "discriminative", "hybrid")
 #: What a group of units side by side has in common.
 BIAS_OPTIONS = ("bias_initializer", "bias_regularizer", "bias_constraint")
-
-
-def checked_num_classes(num_classes: Any) -> int:
-    """How many classes, at least 2.
-
-    Raises:
-        ValueError: if it is no such number.
-    """
-    if positive_integer(num_classes, "num_classes") < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-    return int(num_classes)
 
 
 def with_labels(units: Any, num_classes: int, **kwargs: Any) -> unit_kinds.Mixed:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rbm.models.class_head import checked_num_classes
+from keras_rbm.arguments import checked_num_classes
 from keras_rbm.models.machine import Machine
 from keras_rbm.units import Unit
 

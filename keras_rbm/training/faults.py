@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm import checks
-
-if TYPE_CHECKING:
-    from keras_rbm.training.learner import Learner
+from keras_rbm.units import Unit
 
 #: Gradients beyond this are near the next overflow.
 _LARGEST = 1e15
@@ -38,6 +36,20 @@ class Batch(NamedTuple):
         return self.v if self.mask is None else tf.reshape(self.v, (-1, self.v.shape[-1]))
 
 
+class Rules(NamedTuple):
+    """What a learner takes.
+
+    Args:
+        units: whose states data are.
+        missing: whether NaN is a value that is missing.
+        num_classes: of labels; 0 for none.
+    """
+
+    units: Unit
+    missing: bool
+    num_classes: int
+
+
 class Fault(NamedTuple):
     """A rule that steps keep.
 
@@ -45,55 +57,55 @@ class Fault(NamedTuple):
         name: of what is wrong.
         kept: whether a batch and the tensors of its step (gradients, losses) keep the rule: booleans, one a row of the
             batch, or one in all.
-        error: the exception that says so, given one row at fault `(visible,)`.
+        error: the exception that says so, given one row at fault `(visible,)` and the learning rate.
     """
 
     name: str
-    kept: Callable[[Learner, Batch, list[tf.Tensor]], tf.Tensor]
-    error: Callable[[Learner, np.ndarray], Exception]
+    kept: Callable[[Rules, Batch, list[tf.Tensor]], tf.Tensor]
+    error: Callable[[Rules, np.ndarray, float], Exception]
 
 
-def _in_domain(learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
-    return checks.in_domain(learner.visible, batch.rows, bool(learner.missing_steps))
+def _in_domain(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+    return checks.in_domain(rules.units, batch.rows, rules.missing)
 
 
-def _domain_error(learner: Learner, row: np.ndarray) -> Exception:
-    return checks.domain_error(learner.visible, row[None], bool(learner.missing_steps))
+def _domain_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
+    return checks.domain_error(rules.units, row[None], rules.missing)
 
 
-def _are_classes(learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
-    return tf.constant(True) if batch.y is None else (batch.y >= 0) & (batch.y < learner._num_classes)
+def _are_classes(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+    return tf.constant(True) if batch.y is None else (batch.y >= 0) & (batch.y < rules.num_classes)
 
 
-def _labels_error(learner: Learner, row: np.ndarray) -> Exception:
-    return ValueError(f"Labels must be integers from 0 to {learner._num_classes - 1}. Received: a batch with others")
+def _labels_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
+    return ValueError(f"Labels must be integers from 0 to {rules.num_classes - 1}. Received: a batch with others")
 
 
-def _has_frames(learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+def _has_frames(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
     return tf.constant(True) if batch.mask is None else tf.reduce_any(batch.mask)
 
 
-def _padding_error(learner: Learner, row: np.ndarray) -> Exception:
+def _padding_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
     return ValueError("Each batch must have a frame that is not padding. Received: a batch that has none")
 
 
-def _are_weights(learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+def _are_weights(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
     return (batch.weights >= 0) & tf.math.is_finite(batch.weights)
 
 
-def _weights_error(learner: Learner, row: np.ndarray) -> Exception:
+def _weights_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
     return ValueError("`sample_weight` must be finite and not negative. Received: a batch where one is not")
 
 
-def _converges(learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+def _converges(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
     # A comparison with NaN is false; XLA's reduce_max would drop it.
     return tf.reduce_all([True, *(tf.reduce_all(tf.abs(x) < _LARGEST) for x in step)])
 
 
-def _divergence_error(learner: Learner, row: np.ndarray) -> Exception:
+def _divergence_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
     return FloatingPointError(
         "Training diverged: gradients are not finite. The parameters are those before that update. Lower the "
-        f"learning rate (now {float(learner.optimizer.learning_rate):g}), clip gradients (clipnorm=...), or, for "
+        f"learning rate (now {learning_rate:g}), clip gradients (clipnorm=...), or, for "
         "Gaussian units, standardise the data."
     )
 
@@ -114,24 +126,21 @@ class FaultRecord:
     Not a Keras variable: it is no part of what is saved.
     """
 
-    _record: tf.Variable = None
-
-    def prepare(self, width: int, dtype: str) -> None:
-        """Makes the variable, before the first step: XLA makes none."""
-        if self._record is None:
-            self._record = tf.Variable(tf.zeros(1 + width, dtype), trainable=False)
+    def __init__(self, rules: Rules, dtype: str) -> None:
+        self._rules = rules
+        self._record = tf.Variable(tf.zeros(1 + rules.units.width, dtype), trainable=False)
 
     def clear(self) -> None:
         """Forgets what there was."""
         self._record.assign(tf.zeros_like(self._record))
 
-    def note(self, learner: Learner, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
+    def note(self, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
         """Whether this step and all before it keep every rule; if not, the first fault stays on record.
 
         Args:
             step: gradients and losses.
         """
-        kept = [fault.kept(learner, batch, step) for fault in FAULTS]
+        kept = [fault.kept(self._rules, batch, step) for fault in FAULTS]
         code = tf.zeros((), batch.v.dtype)
         for number, rule in reversed(list(enumerate(kept, 1))):
             code = tf.where(tf.reduce_all(rule), code, tf.cast(number, batch.v.dtype))
@@ -145,7 +154,7 @@ class FaultRecord:
         self._record.assign(fault)
         return tf.equal(fault[0], 0)
 
-    def raise_first(self, learner: Learner) -> None:
+    def raise_first(self, learning_rate: float) -> None:
         """Raises what is on record, and forgets it.
 
         Raises:
@@ -155,4 +164,4 @@ class FaultRecord:
         code, *row = self._record.numpy()
         if code:
             self.clear()
-            raise FAULTS[int(code) - 1].error(learner, np.array(row))
+            raise FAULTS[int(code) - 1].error(self._rules, np.array(row), learning_rate)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_rbm import checks, pipelines
 from keras_rbm.arguments import positive_integer
 from keras_rbm.compiled import Compiled
-from keras_rbm.training.faults import Batch, FaultRecord
+from keras_rbm.training.faults import Batch, FaultRecord, Rules
 from keras_rbm.units import Unit
 
 #: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
@@ -53,7 +53,7 @@ class Learner(Compiled, keras.Model, ABC):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self._trackers: dict[str, keras.metrics.Mean] = {}
-        self._faults = FaultRecord()
+        self._faults: Any = None
 
     # --- what a subclass answers
 
@@ -246,7 +246,9 @@ class Learner(Compiled, keras.Model, ABC):
                 f"Received: {type(x).__name__}"
             )
         with self.distribute_strategy.scope():
-            self._faults.prepare(self.visible.width, self.state_dtype)
+            if self._faults is None:  # made now: XLA makes no variables in a step
+                rules = Rules(self.visible, bool(self.missing_steps), self._num_classes)
+                self._faults = FaultRecord(rules, self.state_dtype)
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
         return x, y, sample_weight
@@ -279,7 +281,7 @@ class Learner(Compiled, keras.Model, ABC):
         batch = self._unpack(data)
         result = self._gradients(batch)
         gradients = self._with_penalties(result.gradients)
-        step_ok = self._faults.note(self, batch, [*gradients, result.values["loss"]])
+        step_ok = self._faults.note(batch, [*gradients, result.values["loss"]])
 
         def update() -> tf.Tensor:
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -294,7 +296,7 @@ class Learner(Compiled, keras.Model, ABC):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         batch = self._unpack(data)
-        self._faults.note(self, batch, [])
+        self._faults.note(batch, [])
         return self._track(self._validation_values(batch), batch.weights)
 
     def _with_penalties(self, gradients: list[tuple[keras.Variable, tf.Tensor]]) -> list[tf.Tensor]:
@@ -332,7 +334,7 @@ class Learner(Compiled, keras.Model, ABC):
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:
             logs = function(iterator)
-            self._faults.raise_first(self)
+            self._faults.raise_first(float(self.optimizer.learning_rate))
             return logs
 
         return run

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
 from keras_rbm.likelihood.exact import log_sum_of_groups
+from keras_rbm.models.deep.layered import Layered
 from keras_rbm.random import RandomStream
 from keras_rbm.samplers.chains import Clamp
 from keras_rbm.units import Mixed, Unit
-
-if TYPE_CHECKING:
-    from keras_rbm.models.deep.dbm import DBM
 
 
 class Side(Mixed):
@@ -53,7 +51,7 @@ class Bipartite(AbstractRBM):
     visible: Unit = assigned()
     hidden: Unit = assigned()
 
-    def __init__(self, dbm: DBM, first: int = 0) -> None:
+    def __init__(self, dbm: Layered, first: int = 0) -> None:
         self.dbm, self._first = dbm, first
         self._numbers = [range(start, len(dbm.groups), 2) for start in (first, 1 - first)]
         self.visible, self.hidden = (_side([dbm.groups[i] for i in own]) for own in self._numbers)

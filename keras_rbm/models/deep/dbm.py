@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,22 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, samplers
-from keras_rbm import units as unit_kinds
-from keras_rbm.abstract_rbm import assigned
-from keras_rbm.arguments import clone, positive_integer
-from keras_rbm.models.class_head import ClassHead, checked_num_classes
+from keras_rbm import checks
+from keras_rbm.arguments import positive_integer
+from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
 from keras_rbm.models.deep.doubling import doubled_rbms, initialize_from_rbms
-from keras_rbm.models.deep.greedy import Pretraining, per_layer
+from keras_rbm.models.deep.greedy import Pretraining
+from keras_rbm.models.deep.layered import Layered
 from keras_rbm.models.deep.mean_field import Posterior, mean_field
-from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.network import plain_network
-from keras_rbm.models.rbm import RBM, check_bounded, with_zero_gradients
+from keras_rbm.models.rbm import RBM, with_zero_gradients
 from keras_rbm.random import Draws
 from keras_rbm.samplers.chains import Clamp, run_chains
 from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
-from keras_rbm.training.couplings import Coupled
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
@@ -37,7 +34,7 @@ _CHAIN_STARTS = 1000
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
-class DBM(Coupled, Labelled):
+class DBM(Layered):
     """A deep Boltzmann machine: layers of units, and weights both ways between those that are neighbours.
 
         E(v, h1, ..., hL) = sum_l [base(h_l) - b_l . h_l] - sum_l h_l . W_l . h_(l+1),   h_0 = v
@@ -92,11 +89,6 @@ class DBM(Coupled, Labelled):
         machines and the centering trick".
     """
 
-    #: Fewer are an RBM.
-    _least_layers = 2
-
-    sampler: samplers.Sampler = assigned()
-
     def __init__(
         self,
         units: Sequence[int],
@@ -109,76 +101,21 @@ class DBM(Coupled, Labelled):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed=seed, **kwargs)
-        listed = isinstance(units, (Sequence, np.ndarray)) and not isinstance(units, (str, bytes))
-        if not listed or len(units) < self._least_layers:
-            raise ValueError(
-                "A DBM has at least two hidden layers: `units` must be a list of their sizes, such as [500, 1000]. "
-                f"Received: units={units!r}. One hidden layer is an RBM."
-            )
-        self.units = [positive_integer(n, "units") for n in units]
-        self._num_classes = 0 if num_classes is None else checked_num_classes(num_classes)
+        super().__init__(units, visible, hidden, sampler, num_classes, seed, **kwargs)
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
         if isinstance(tolerance, (str, type(None))) or not 0 < tolerance < float("inf"):
             raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
         self.tolerance = float(tolerance)
-        policy = self.dtype_policy
-        kinds = per_layer(hidden, "hidden", len(self.units))
-        self.groups = [unit_kinds.get(visible, dtype=policy, name="visible")]
-        self.groups += [clone(unit_kinds.get(kind, dtype=policy)) for kind in kinds]
-        if self.num_classes:
-            self.groups.append(unit_kinds.Softmax(self.num_classes, dtype=policy, name="labels"))
-        for i, (below, above) in enumerate(itertools.pairwise(self.groups)):
-            check_bounded(below, above, self.kernel_constraint, both_hidden=i > 0)
-        self.sampler = samplers.get(sampler, dtype=policy, name="sampler")
         names = ["reconstruction_error", "mean_field_residual", *self.sampler.log_names]
         names += ["cross_entropy", "accuracy"] if num_classes else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
-    @property
-    def visible(self) -> unit_kinds.Unit:
-        return self.groups[0]
-
-    @property
-    def hidden(self) -> list[unit_kinds.Unit]:
-        """The hidden layers, without label units."""
-        return self.groups[1 : 1 + len(self.units)]
-
-    def build(self, input_shape: Any) -> None:
-        if error := checks.shape_error(input_shape, self.visible.width if self.built else None):
-            raise error
-        if self.built:
-            return
-        widths = [int(input_shape[1]), *self.units, *([self.num_classes] if self.num_classes else [])]
-        for layer, width in zip(self.groups, widths, strict=True):
-            layer.build((None, width))
-        self.kernels = [
-            self._add_kernel(shape, f"kernel_{i}", self.kernel_initializer.clone())
-            for i, shape in enumerate(itertools.pairwise(widths))
-        ]
-        if self.centered:
-            self.offsets = [self._add_offset((width,), f"offset_{i}") for i, width in enumerate(widths)]
-            self.offset_age = self._add_offset((), "offset_age")
-        self._bipartite = Bipartite(self)
-        self.sampler.prepare(self._bipartite)
-        self.built = True
-
     def undirected(self) -> Bipartite:
         return self._bipartite
 
-    def _input_to(self, i: int, states: dict[int, tf.Tensor], bottom: tf.Tensor | None = None) -> tf.Tensor:
-        """What states of the layers beside it, by number, bring to the fields of layer `i`, `(batch, units)`.
-
-        Args:
-            bottom: what the data bring to the first hidden layer, where that is known already.
-        """
-        inputs = []
-        if i - 1 in states:
-            known = bottom is not None and i == 1
-            inputs.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
-        if i + 1 in states:
-            inputs.append(self._product(states[i + 1], self.kernels[i], transpose=True))
-        return tf.add_n(inputs)
+    @functools.cached_property
+    def _bipartite(self) -> Bipartite:
+        return Bipartite(self)
 
     # --- the posterior
 
@@ -512,14 +449,5 @@ class DBM(Coupled, Labelled):
         self.sampler.reset(self.undirected())
 
     def get_config(self) -> dict:
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "visible": serialize(self.visible),
-            "hidden": [serialize(layer) for layer in self.hidden],
-            "sampler": serialize(self.sampler),
-            "num_classes": self.num_classes or None,
-            "mean_field_steps": self.mean_field_steps,
-            "tolerance": self.tolerance,
-        }
+        own = {"mean_field_steps": self.mean_field_steps, "tolerance": self.tolerance}
+        return {**super().get_config(), **own}

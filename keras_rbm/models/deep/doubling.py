@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import clone
 from keras_rbm.models.class_head import with_labels
+from keras_rbm.models.deep.layered import Layered
 from keras_rbm.models.rbm import RBM, in_words
 from keras_rbm.units import Mixed, Unit
-
-if TYPE_CHECKING:
-    from keras_rbm.models.deep.dbm import DBM
 
 
 class Doubled(RBM):
@@ -57,7 +55,7 @@ class Doubled(RBM):
         return {**super().get_config(), "up": self.up, "down": self.down, "num_labels": self.num_labels}
 
 
-def doubled_rbms(dbm: DBM, doubled: bool) -> list[RBM]:
+def doubled_rbms(dbm: Layered, doubled: bool) -> list[RBM]:
     """RBMs with the parameters of a DBM; label units are beside the other units that the highest one sees."""
     rbms = []
     for i, n in enumerate(dbm.units):
@@ -85,7 +83,7 @@ def doubled_rbms(dbm: DBM, doubled: bool) -> list[RBM]:
     return rbms
 
 
-def initialize_from_rbms(dbm: DBM, rbms: Sequence[RBM]) -> None:
+def initialize_from_rbms(dbm: Layered, rbms: Sequence[RBM]) -> None:
     """`DBM.initialize_from_rbms`."""
     if not isinstance(rbms, Sequence):
         raise TypeError(f"A DBM starts from a list of RBMs, one a hidden layer. Received: {type(rbms).__name__}")
@@ -131,13 +129,13 @@ def initialize_from_rbms(dbm: DBM, rbms: Sequence[RBM]) -> None:
     dbm.sampler.reset(dbm.undirected())
 
 
-def _built_like(dbm: DBM, width: int) -> DBM:
+def _built_like(dbm: Layered, width: int) -> Layered:
     other = type(dbm).from_config(dbm.get_config())
     other.build((None, width))
     return other
 
 
-def _seen_by(dbm: DBM, i: int) -> list[Unit]:
+def _seen_by(dbm: Layered, i: int) -> list[Unit]:
     """The layers that RBM number `i` of a greedy stack has as visible units: labels are seen by the highest one."""
     return [dbm.groups[i], *(dbm.groups[i + 2 :] if i + 1 == len(dbm.units) else [])]
 

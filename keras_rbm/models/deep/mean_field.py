@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from keras_rbm.models.deep.dbm import DBM
+from keras_rbm.models.deep.layered import Layered
 
 
 class Posterior(NamedTuple):
@@ -27,7 +26,7 @@ class Posterior(NamedTuple):
     num_steps: tf.Tensor
 
 
-def mean_field(dbm: DBM, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
+def mean_field(dbm: Layered, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
     """Goes up the variational bound, odd and even layers in turn, from one pass upwards, to a fixed point.
 
     Args:
@@ -70,7 +69,7 @@ def mean_field(dbm: DBM, known: dict[int, tf.Tensor], max_steps: int, tolerance:
     return Posterior(fields, {**means, **means_of(fields_of(odd, means))}, residual, k)
 
 
-def first_pass(dbm: DBM, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict[int, tf.Tensor]:
+def first_pass(dbm: Layered, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict[int, tf.Tensor]:
     """Fields of the hidden layers in one pass upwards.
 
     What comes from below counts twice where a layer above, not known yet, would bring as much.

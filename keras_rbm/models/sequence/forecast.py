@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import keras
 import tensorflow as tf
 
+from keras_rbm.models.sequence.generator import Generator
 from keras_rbm.models.sequence.learner import SequenceLearner
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
 from keras_rbm.units import Unit
-
-if TYPE_CHECKING:
-    from keras_rbm.models.sequence.rnn_rbm import RNNRBM
 
 
 class Forecast(SequenceLearner):
@@ -24,15 +21,16 @@ class Forecast(SequenceLearner):
     The RBM stays as it is.
 
     Args:
-        model: a built RNNRBM.
+        model: built.
+        variables: what is trained.
 
     Reference:
         Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences"
     """
 
-    def __init__(self, model: RNNRBM) -> None:
+    def __init__(self, model: Generator, variables: list[keras.Variable]) -> None:
         super().__init__(dtype=model.dtype_policy)
-        self.model = model
+        self.model, self._trained = model, variables
         self.built = True
 
     @property
@@ -41,7 +39,7 @@ class Forecast(SequenceLearner):
 
     @property
     def trainable_variables(self) -> list:
-        return [self.model.w_uv, *self.model._recurrent_variables]
+        return self._trained
 
     def _gradients(self, batch: Batch) -> StepResult:
         v, weights, variables = batch.v, batch.weights, self.trainable_variables

@@ -30,7 +30,7 @@ class Memory(NamedTuple):
 class Generator(SequenceLearner, ScoredFrames):
     """A sequence model that remembers frames and goes on from them.
 
-    A subclass also answers `_blank`, `_recur` and `_frame_rbms`.
+    A subclass also answers `_blank`, `_recur`, `_biases` and `_frame_rbms`.
     """
 
     @abstractmethod
@@ -43,6 +43,10 @@ class Generator(SequenceLearner, ScoredFrames):
     ) -> tuple[tf.Tensor, Memory]:
         """The recurrence over frames `v` `(batch, time, visible)`: `u_{t-1}` at each, `(batch, time, recurrent units)`,
         and the memory after the last."""
+
+    @abstractmethod
+    def _biases(self, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The biases of a frame's RBM where the recurrence's output at the frame before is `u`."""
 
     def _before(self, v: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         return self._recur(v, mask, self._blank(tf.shape(v)[0]))[0]

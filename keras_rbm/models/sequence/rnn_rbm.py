@@ -329,9 +329,10 @@ class RNNRBM(Generator):
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
+        forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
         stages: tuple = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
-            ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
+            ("The recurrence, on predicting frames", forecast, (x, mask), recurrent_epochs, recurrent_batch_size),
         )
         histories = []
         for title, learner, data, number, size in stages:
