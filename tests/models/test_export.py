@@ -1,6 +1,5 @@
 """A SavedModel answers what the machine answers, where neither Keras nor this package is imported."""
 
-import os
 import subprocess
 import sys
 
@@ -66,7 +65,6 @@ def answers(exported) -> dict:
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, *MACHINES],
         cwd=folder,
-        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},  # oneDNN told to do without AVX-512 aborts on bfloat16
         capture_output=True,
         text=True,
         check=False,
