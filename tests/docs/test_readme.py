@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from pathlib import Path
@@ -36,6 +37,15 @@ def test_python_blocks_run_as_they_stand(tmp_path, monkeypatch):
     """But for one epoch a training."""
     monkeypatch.chdir(tmp_path)
     assert classes_of_the_digits(run_blocks(README, BRIEF)).shape == (360, 10)
+
+
+@pytest.mark.parametrize("line_of_code", ["np.zeros((3, 4))", "x, y = np.zeros((3, 4)), 1", "x = np.zeros((3, 4))"])
+@pytest.mark.parametrize("shape", ["(3, 4)", "(3, 5)"])
+def test_shapes_in_comments_are_those_of_the_values(line_of_code, shape, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(f"Text.\n\n```python\nimport numpy as np\n\n{line_of_code}  # {shape}, some\n```\n")
+    with contextlib.nullcontext() if shape == "(3, 4)" else pytest.raises(AssertionError, match=r"\(3, 4\)"):
+        run_blocks(path, BRIEF)
 
 
 @pytest.mark.parametrize("line", re.findall(r"keras-rbm \w+[^\n&`]*", README.read_text()))

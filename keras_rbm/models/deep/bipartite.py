@@ -106,7 +106,7 @@ class Bipartite(AbstractRBM):
 
     def _input(self, x: tf.Tensor, hidden: bool) -> tf.Tensor:
         states = self.states_of(x, not hidden)
-        return tf.concat([self.dbm.input_to(i, states) for i in self._numbers[hidden]], -1)
+        return tf.concat([self.dbm._input_to(i, states) for i in self._numbers[hidden]], -1)
 
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
         """What states of the visible side bring to the fields of the hidden one, `(batch, hidden)`."""

@@ -40,7 +40,7 @@ def mean_field(dbm: Layered, known: dict[int, tf.Tensor], max_steps: int, tolera
     bottom = dbm._product(known[0], dbm.kernels[0])
 
     def fields_of(numbers: list[int], means: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
-        return {i: dbm.groups[i].field(dbm.input_to(i, means, bottom)) for i in numbers}
+        return {i: dbm.groups[i].field(dbm._input_to(i, means, bottom)) for i in numbers}
 
     def means_of(fields: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
         return {i: dbm.groups[i].mean(field) for i, field in fields.items()}
@@ -80,7 +80,7 @@ def first_pass(dbm: Layered, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> 
         if i in known:
             continue
         share = 2.0 if i + 1 < len(dbm.groups) and i + 1 not in known else 1.0
-        above = dbm.input_to(i, {i + 1: known[i + 1]}) if i + 1 in known else 0.0
+        above = dbm._input_to(i, {i + 1: known[i + 1]}) if i + 1 in known else 0.0
         fields[i] = dbm.groups[i].field(share * below + above)
         if i < len(dbm.kernels):
             below = dbm._product(dbm.groups[i].mean(fields[i]), dbm.kernels[i])
