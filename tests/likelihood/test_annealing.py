@@ -408,7 +408,7 @@ def test_temperatures_are_evenly_spaced_or_those_given():
         even = function(rbm, num_temperatures=4, **options).log_weights
         np.testing.assert_array_equal(function(rbm, betas=[0, 0.25, 0.5, 0.75, 1], **options).log_weights, even)
         bent = function(rbm, betas=np.linspace(0, 1, 5) ** 2, **options).log_weights
-        assert np.all(bent != even)
+        assert np.abs(bent - even).max() > 1e-3  # a chain that stays in its state weighs the same
 
 
 @pytest.mark.parametrize("direction", BOTH)
