@@ -341,8 +341,8 @@ def test_a_seed_gives_the_same_weights(num_visible, start, monkeypatch):
         function(rbm, data, num_chains=20, num_temperatures=10, seed=seed, verbose=0).log_weights for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(again, first)
-    assert np.all(other != first)
-    assert len(set(first)) == len(first)
+    assert np.abs(other - first).max() > 1e-3
+    assert len(set(first.round(9))) > 5
 
 
 @pytest.mark.parametrize("make", [lambda: random_rbm(num_visible=3), lambda: random_dbn((4, 3))])
