@@ -341,8 +341,8 @@ def test_a_seed_gives_the_same_weights(num_visible, start, monkeypatch):
         function(rbm, data, num_chains=20, num_temperatures=10, seed=seed, verbose=0).log_weights for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(again, first)
-    assert np.all(other != first)
-    assert len(set(first)) == len(first)
+    assert np.abs(other - first).max() > 1e-3
+    assert len(set(first.round(9))) > 5
 
 
 @pytest.mark.parametrize("make", [lambda: random_rbm(num_visible=3), lambda: random_dbn((4, 3))])
@@ -408,7 +408,7 @@ def test_temperatures_are_evenly_spaced_or_those_given():
         even = function(rbm, num_temperatures=4, **options).log_weights
         np.testing.assert_array_equal(function(rbm, betas=[0, 0.25, 0.5, 0.75, 1], **options).log_weights, even)
         bent = function(rbm, betas=np.linspace(0, 1, 5) ** 2, **options).log_weights
-        assert np.all(bent != even)
+        assert np.abs(bent - even).max() > 1e-3  # a chain that stays in its state weighs the same
 
 
 @pytest.mark.parametrize("direction", BOTH)

@@ -218,7 +218,7 @@ def test_a_seed_rules_the_draws_by_recognition():
     dbn, _, v = enumerated("3 layers")
     first, again, other = (log_likelihood(dbn, v, num_samples=2, seed=seed).per_case_lower for seed in (3, 3, 4))
     np.testing.assert_array_equal(again, first)
-    assert np.all(other != first)
+    assert np.abs(other - first).max() > 1e-3
 
 
 def test_the_bound_of_a_dbn_lies_between_two_figures(not_enumerable):
