@@ -57,6 +57,14 @@ def eagerly(request) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def let_go() -> Iterator[None]:
+    """What was compiled goes with the module."""
+    yield
+    machine.cache_clear()
+    real_on_both_sides.cache_clear()
+
+
 @pytest.fixture
 def compiled() -> None:
     """What is compiled elsewhere is compiled here."""

@@ -27,7 +27,7 @@ SAMPLERS = ["cd", "pcd", "fast_pcd", "parallel_tempering"]
 
 def dbm_of(*sizes: int, scale: float = 0.8, **kwargs) -> DBM:
     """A built machine of random parameters, float32."""
-    dbm = DBM(list(sizes or (4, 3)), **{"seed": 0, "mean_field_steps": 500, "tolerance": 1e-6, **kwargs})
+    dbm = DBM(list(sizes or (4, 3)), **{"seed": 0, "mean_field_steps": 500, "tolerance": 1e-4, **kwargs})
     dbm.build((None, 5))
     rng = np.random.default_rng(1)
     for variable in [*dbm.kernels, *(group.bias for group in dbm.groups)]:
@@ -51,9 +51,9 @@ def assert_same_state(a: keras.Model, b: keras.Model) -> None:
 def test_arrays_and_datasets_teach_the_same():
     first, second, third = (compiled(dbm_of()) for _ in range(3))
     histories = [
-        first.fit(X, batch_size=8, epochs=2, shuffle=False, verbose=0),
-        second.fit(tf.data.Dataset.from_tensor_slices(X).batch(8), epochs=2, verbose=0),
-        third.fit(tf.data.Dataset.from_tensor_slices((X, Y)).batch(8), epochs=2, verbose=0),
+        first.fit(X, batch_size=16, epochs=2, shuffle=False, verbose=0),
+        second.fit(tf.data.Dataset.from_tensor_slices(X).batch(16), epochs=2, verbose=0),
+        third.fit(tf.data.Dataset.from_tensor_slices((X, Y)).batch(16), epochs=2, verbose=0),
     ]
     assert_same_state(first, second)
     assert_same_state(first, third)
@@ -150,10 +150,10 @@ def test_every_sampler_takes_steps(sampler, num_classes):
 @pytest.mark.parametrize(
     ("sampler", "mode"),
     [
-        ("pcd", "graph"),
-        ("parallel_tempering", "xla"),
-        pytest.param("parallel_tempering", "graph", marks=pytest.mark.slow),
-        pytest.param("pcd", "xla", marks=pytest.mark.slow),
+        ("parallel_tempering", "graph"),
+        ("pcd", "xla"),
+        pytest.param("pcd", "graph", marks=pytest.mark.slow),
+        pytest.param("parallel_tempering", "xla", marks=pytest.mark.slow),
     ],
 )
 def test_compiled_steps_are_those_of_eager_ones(sampler, mode):
@@ -540,8 +540,8 @@ def test_policies(policy, compute, kept):
 
 
 def test_classifiers_of_other_policies():
-    dbm = dbm_of(4, 3, 2, dtype="float64")
-    reference = dbm_of(4, 3, 2)
+    dbm = dbm_of(4, 3, 2, dtype="float64", tolerance=1e-7)
+    reference = dbm_of(4, 3, 2, tolerance=1e-7)
     for machine in (dbm, reference):
         x = np.asarray(machine.augment(X))
         net = machine.classifier(2)
