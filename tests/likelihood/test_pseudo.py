@@ -30,12 +30,8 @@ def site_terms(exact: Exact, v: np.ndarray) -> np.ndarray:
 
 def estimates(rbm, v: np.ndarray, number: int) -> np.ndarray:
     """Drawn for each row of `v` a number of times, all in one batch: `(rows, number)`."""
-    drawn = one_flip(
-        rbm,
-        tf.constant(np.repeat(v, number, 0)),
-        rbm.hidden_field(tf.constant(np.repeat(v, number, 0))),
-        Draws(tf.constant([1, 0])),
-    )
+    rows = tf.constant(np.repeat(v, number, 0))
+    drawn = one_flip(rbm, rows, rbm.hidden_field(rows), Draws(tf.constant([1, 0])))
     return drawn.numpy().reshape(len(v), number)
 
 
@@ -65,24 +61,14 @@ def test_each_estimate_is_one_site_of_its_own_case(hidden, num_hidden):
 def test_extreme_weights_stay_finite():
     rbm = random_rbm(dtype="float32")
     rbm.w_rec.assign(rbm.w_rec * 100)
-    assert np.all(
-        np.isfinite(
-            one_flip(
-                rbm,
-                tf.constant(ROWS, tf.float32),
-                rbm.hidden_field(tf.constant(ROWS, tf.float32)),
-                Draws(tf.constant([1, 0])),
-            )
-        )
-    )
+    rows = tf.constant(ROWS, tf.float32)
+    assert np.all(np.isfinite(one_flip(rbm, rows, rbm.hidden_field(rows), Draws(tf.constant([1, 0])))))
 
 
 def test_gaussian_visible_units_have_none():
-    rbm = random_rbm("gaussian", 2)
+    rbm, rows = random_rbm("gaussian", 2), tf.zeros((3, 2), "float64")
     with pytest.raises(ValueError, match=r"two states\. Received: Gaussian units"):
-        one_flip(
-            rbm, tf.zeros((3, 2), "float64"), rbm.hidden_field(tf.zeros((3, 2), "float64")), Draws(tf.constant([1, 0]))
-        )
+        one_flip(rbm, rows, rbm.hidden_field(rows), Draws(tf.constant([1, 0])))
 
 
 def test_fit_logs_its_mean():

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from keras.src.trainers.trainer import Trainer
-from keras_rbm.models.learner import Learner
 
 from keras_rbm.compiled import Compiled
 from keras_rbm.models.machine import Machine
+from keras_rbm.training.learner import Learner
 
 #: What `run_eagerly` replaces, as users have it.
 _USUAL = [

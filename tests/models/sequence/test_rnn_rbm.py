@@ -124,19 +124,8 @@ class Site:
 
 def test_the_pseudo_likelihood_looks_at_each_frames_own_conditionals():
     v, rbms, references = one_model()
-    found = np.mean(
-        [
-            one_flip(
-                rbms,
-                tf.constant(v),
-                rbms.hidden_field(tf.constant(v)),
-                rbms.hidden_field(tf.constant(v), rbms.hidden_field(tf.constant(v))),
-                Site(i),
-            )
-            for i in range(3)
-        ],
-        0,
-    )
+    field = rbms.hidden_field(tf.constant(v))
+    found = np.mean([one_flip(rbms, tf.constant(v), field, Site(i)) for i in range(3)], 0)
     expected = []
     for reference, row in zip(references, v, strict=True):
         others = np.repeat(row[None], 3, 0)
