@@ -6,7 +6,6 @@ import ast
 import re
 import shlex
 import tokenize
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -50,32 +49,31 @@ def run(code: str, names: dict[str, Any], title: str) -> int:
             value = eval(compile(ast.Expression(statement.value), title, "eval"), names)
         else:
             exec(compile(ast.Module([statement], []), title, "exec"), names)
-            if isinstance(statement, ast.Assign):
-                target = statement.targets[0]
-                value = names[(target.elts[0] if isinstance(target, ast.Tuple) else target).id]
         if (shape := shapes.get(statement.end_lineno)) is not None:
+            if isinstance(statement, ast.Assign):  # of the first name that is assigned
+                value = next(names[node.id] for node in ast.walk(statement.targets[0]) if isinstance(node, ast.Name))
             assert np.shape(value) == shape, f"{title}: {ast.unparse(statement)}"
             checked += 1
     return checked
 
 
-@pytest.fixture
-def without_xla(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Graphs are run as they are: compiling each would take most of the time, and is proved elsewhere."""
+def without_xla(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are run as they are: compiling each would take most of the time."""
     function = tf.function
 
     def graph(func: Any = None, **options: Any) -> Any:
         return function(func, **{**options, "jit_compile": None})
 
     monkeypatch.setattr(tf, "function", graph)
-    yield
-    keras.backend.clear_session()
 
 
 @pytest.mark.parametrize("page", [README, *GUIDES], ids=name)
-def test_python_blocks_run_one_after_the_other(page, tmp_path, monkeypatch, without_xla):
-    """As they stand, but for one epoch a training; comments that begin with a shape are true."""
+def test_python_blocks_run_one_after_the_other(page, tmp_path, monkeypatch):
+    """As they stand, but for one epoch a training, and the guides without XLA; comments that begin with a shape are
+    true."""
     monkeypatch.chdir(tmp_path)
+    if page in GUIDES:
+        without_xla(monkeypatch)
     keras.utils.set_random_seed(0)
     names: dict[str, Any] = {}
     blocks = [re.sub(r"epochs=\d+", "epochs=1", block) for block in python_blocks(page)]
@@ -84,7 +82,8 @@ def test_python_blocks_run_one_after_the_other(page, tmp_path, monkeypatch, with
 
 
 def commands() -> list[str]:
-    return list(dict.fromkeys(line for page in PAGES for line in re.findall(r"keras-rbm \w+[^\n&`|]*", page.read_text())))
+    text = "\n".join(page.read_text() for page in PAGES)
+    return list(dict.fromkeys(re.findall(r"keras-rbm \w+[^\n&`|]*", text)))
 
 
 @pytest.mark.parametrize("line", commands())
