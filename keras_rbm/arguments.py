@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 T = TypeVar("T")
 
@@ -84,42 +83,3 @@ def checked_seed(seed: Any) -> int | None:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"`seed` must be an integer of at least 0, or None. Received: seed={seed!r}")
     return int(seed)
-
-
-def checked_model(model: Any) -> Any:
-    """`model`, if it can be scored: built, with finite parameters and a top that has an energy.
-
-    Raises:
-        TypeError: if it is no machine of this package.
-        ValueError: for all the rest.
-    """
-    if isinstance(model, type) or not hasattr(model, "undirected"):
-        advice = " Use likelihood.frame_log_likelihood." if hasattr(model, "frame_rbms") else ""
-        raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {_named(model)}.{advice}")
-    checked_finite(model)
-    if not model.undirected().has_free_energy:
-        raise ValueError(
-            "An RBM with tied=False is a pair of conditionals and has no likelihood. Received: tied=False. Use a tied "
-            "RBM, or score the DBN that it belongs to."
-        )
-    return model
-
-
-def checked_finite(model: Any) -> None:
-    """Refuses a model that is not built or not finite.
-
-    Raises:
-        ValueError: if it is either.
-    """
-    if not model.built:
-        raise ValueError("A machine must be built before it is scored. Fit it, adapt it or call it on data.")
-    for weight in model.weights:
-        if tf.as_dtype(weight.dtype).is_floating and not tf.reduce_all(tf.math.is_finite(weight)):
-            raise ValueError(
-                f"Parameters must be finite. Received: {weight.path} with NaN or infinity. Train the model again, with "
-                "a lower learning rate."
-            )
-
-
-def _named(value: Any) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

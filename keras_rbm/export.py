@@ -11,7 +11,7 @@ def write(model: Any, filepath: Any, format: str) -> list[str]:
     """Writes a SavedModel with an endpoint for each question that the model can answer; the first serves by default.
 
     Args:
-        model: a built model, whose `endpoints()` are functions and their signatures, by name.
+        model: a built model, whose `_endpoints()` are functions and their signatures, by name.
         filepath: the folder to write.
         format: `"tf_saved_model"`.
 
@@ -25,7 +25,7 @@ def write(model: Any, filepath: Any, format: str) -> list[str]:
         raise ValueError(f"`format` must be 'tf_saved_model'. Received: format={format!r}")
     if not model.built:
         raise ValueError("A machine must be built before it is exported. Fit it, adapt it or call it on data.")
-    archive, endpoints = keras.export.ExportArchive(), model.endpoints()
+    archive, endpoints = keras.export.ExportArchive(), model._endpoints()
     archive.track(model)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=signature)

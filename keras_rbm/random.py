@@ -87,5 +87,9 @@ class RandomStream(Draws, keras.layers.Layer):
         self.key.assign_add(tf.constant([0, 1], tf.int64))
         return key
 
+    def previous(self) -> Draws:
+        """Draws that begin with the key before the next one; this stream stays where it is."""
+        return Draws(self.key.value - tf.constant([0, 1], tf.int64))
+
     def get_config(self) -> dict:
         return {**super().get_config(), "seed": self.seed}

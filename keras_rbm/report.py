@@ -48,9 +48,9 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
         "variational lower bound of the log-likelihood, test set" if result.variational else "log-likelihood, test set"
     )
     found = {}
-    if isinstance(result.log_partition, float):
+    if result.exact:
         found[what] = f"{result.lower:.3f} nats a case (log Z is exact)"
-        found["log Z, exact"] = f"{result.log_partition:.3f}"
+        found["log Z, exact"] = f"{result.log_partition.lower.log_z:.3f}"
     else:
         found[what] = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case"
         for name, z in zip(("AIS", "reverse AIS"), result.log_partition, strict=True):

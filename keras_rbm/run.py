@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from keras_rbm import datasets
 from keras_rbm.callbacks import Pictures
+from keras_rbm.checks import as_rows, check_domain
 from keras_rbm.models import DBN
-from keras_rbm.models.data import as_rows, check_domain
 from keras_rbm.recipe import Recipe
 
 #: What a run writes, and the only names that overwriting removes.

@@ -8,6 +8,7 @@ import keras
 
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood import frame_log_likelihood
+from keras_rbm.likelihood.frames import ScoredFrames
 
 
 class FrameLikelihoodMonitor(keras.callbacks.Callback):
@@ -61,22 +62,22 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
             "seed": seed,
             "verbose": 0,
         }
-        self._found: dict[str, float] = {}
+        self._last: dict[str, float] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuses sequences that the model cannot take before the first step."""
-        if not hasattr(self.model, "frame_rbms"):
+        if not isinstance(self.model, ScoredFrames):
             raise TypeError(
                 f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(self.model).__name__}. Use "
                 "LikelihoodMonitor."
             )
-        self.model.checked_sequences(self._x, self._mask)
+        self.model._checked_sequences(self._x, self._mask)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch % self.every == 0 or not self._found:
-            found = frame_log_likelihood(self.model, self._x, self._mask, **self._options)
-            self._found = {"log_likelihood_lower": found.lower, "log_likelihood_upper": found.upper}
-            if found.accuracy is not None and found.frame_accuracy is not None:
-                self._found |= {"accuracy": found.accuracy, "frame_accuracy": found.frame_accuracy}
+        if epoch % self.every == 0 or not self._last:
+            result = frame_log_likelihood(self.model, self._x, self._mask, **self._options)
+            self._last = {"log_likelihood_lower": result.lower, "log_likelihood_upper": result.upper}
+            if result.accuracy is not None and result.frame_accuracy is not None:
+                self._last |= {"accuracy": result.accuracy, "frame_accuracy": result.frame_accuracy}
         if logs is not None:
-            logs.update(self._found)
+            logs.update(self._last)

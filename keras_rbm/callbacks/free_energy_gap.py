@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import positive_integer
 
 
@@ -47,7 +48,7 @@ class FreeEnergyGap(keras.callbacks.Callback):
             self._subsets.append(np.asarray(x)[rows])
 
     def set_model(self, model: Any) -> None:
-        if not getattr(model, "has_free_energy", False):
+        if not isinstance(model, AbstractRBM) or not model.has_free_energy:
             raise ValueError(f"FreeEnergyGap needs a machine with a free energy. Received: {type(model).__name__}")
         super().set_model(model)
 

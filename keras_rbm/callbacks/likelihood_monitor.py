@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
-from keras_rbm.arguments import checked_model, positive_integer
+from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood import log_likelihood
+from keras_rbm.scored import checked_model
 
 
 class LikelihoodMonitor(keras.callbacks.Callback):
@@ -70,24 +71,20 @@ class LikelihoodMonitor(keras.callbacks.Callback):
             "seed": seed,
             "verbose": 0,
         }
-        self._found: dict[str, float] = {}
+        self._last: dict[str, float] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuses, before the first step, a machine without likelihood, or cases that it cannot take."""
-        next(checked_model(self.model).checked_batches(self._x), None)
+        next(checked_model(self.model)._checked_batches(self._x), None)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch % self.every == 0 or not self._found:
-            found = log_likelihood(self.model, self._x, self._data, **self._options)
-            if isinstance(found.log_partition, float):
-                forward = backward = found.log_partition
-            else:
-                forward, backward = (estimate.log_z for estimate in found.log_partition)
-            self._found = {
-                "log_likelihood_lower": found.lower,
-                "log_likelihood_upper": found.upper,
-                "log_partition_ais": forward,
-                "log_partition_reverse_ais": backward,
+        if epoch % self.every == 0 or not self._last:
+            result = log_likelihood(self.model, self._x, self._data, **self._options)
+            self._last = {
+                "log_likelihood_lower": result.lower,
+                "log_likelihood_upper": result.upper,
+                "log_partition_ais": result.log_partition.lower.log_z,
+                "log_partition_reverse_ais": result.log_partition.upper.log_z,
             }
         if logs is not None:
-            logs.update(self._found)
+            logs.update(self._last)

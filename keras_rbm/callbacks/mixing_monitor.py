@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
-from keras_rbm.arguments import checked_model, positive_integer
+from keras_rbm.arguments import positive_integer
 from keras_rbm.samplers import mixing
+from keras_rbm.scored import checked_model
 
 
 class MixingMonitor(keras.callbacks.Callback):
@@ -34,14 +35,14 @@ class MixingMonitor(keras.callbacks.Callback):
         super().__init__()
         self.every = positive_integer(every, "every")
         self.num_steps = positive_integer(num_steps, "num_steps")
-        self._found: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuses, before the first step, a machine whose chains cannot be diagnosed."""
         checked_model(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch % self.every == 0 or not self._found:
-            self._found = mixing(self.model, self.num_steps)._asdict()
+        if epoch % self.every == 0 or not self._last:
+            self._last = mixing(self.model, self.num_steps)._asdict()
         if logs is not None:
-            logs.update(self._found)
+            logs.update(self._last)

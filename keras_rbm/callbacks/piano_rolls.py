@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_rbm import plots
 from keras_rbm.arguments import positive_integer
+from keras_rbm.models.sequence.generator import Generator
 
 
 class PianoRolls(keras.callbacks.Callback):
@@ -22,7 +23,7 @@ class PianoRolls(keras.callbacks.Callback):
         dt: seconds a frame.
         lowest: the MIDI note number of the first column.
         every: epochs between two writings.
-        num_steps: frames to generate, and to show of `roll`; as many as `roll` has by default.
+        num_frames: frames to generate, and to show of `roll`; as many as `roll` has by default.
 
     Raises:
         ValueError: for counts that are not positive, a `roll` that is none, or a machine that does not generate.
@@ -42,24 +43,24 @@ class PianoRolls(keras.callbacks.Callback):
         dt: float,
         lowest: int,
         every: int = 1,
-        num_steps: int | None = None,
+        num_frames: int | None = None,
     ) -> None:
         super().__init__()
         self.every = positive_integer(every, "every")
         plots.piano_rolls({"training": roll}, dt, lowest)  # refuses what is no roll now, not after an epoch
-        self.num_steps = len(roll) if num_steps is None else positive_integer(num_steps, "num_steps")
-        self.roll, self.dt, self.lowest = np.asarray(roll)[: self.num_steps], dt, lowest
+        self.num_frames = len(roll) if num_frames is None else positive_integer(num_frames, "num_frames")
+        self.roll, self.dt, self.lowest = np.asarray(roll)[: self.num_frames], dt, lowest
         self._writer = tf.summary.create_file_writer(str(log_dir))
 
     def set_model(self, model: Any) -> None:
-        if not hasattr(model, "generate"):
+        if not isinstance(model, Generator):
             raise ValueError(f"PianoRolls needs a machine that generates sequences. Received: {type(model).__name__}")
         super().set_model(model)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every:
             return
-        (generated,) = np.asarray(self.model.generate(self.num_steps, num_sequences=1))
+        (generated,) = np.asarray(self.model.generate(self.num_frames, num_sequences=1))
         figure = plots.piano_rolls({"training": self.roll, "generated": generated}, self.dt, self.lowest)
         with self._writer.as_default(step=epoch):
             tf.summary.image("piano_rolls", plots.to_array(figure)[None])

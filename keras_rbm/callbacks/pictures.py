@@ -51,10 +51,10 @@ class Pictures(keras.callbacks.Callback):
         if (epoch + 1) % self.every:
             return
         if self._particles is None:
-            self._particles = self.model.start(10)
-        self._particles, fantasies = self.model.advance(self._particles, self.num_steps)
+            self._particles = self.model.initial_states(10)
+        self._particles, fantasies = self.model.run_chains(self._particles, self.num_steps)
         figures = {
-            "filters": plots.filters(self.model.first_weights(), self.image_shape),
+            "filters": plots.filters(self.model._first_kernel(), self.image_shape),
             "reconstructions": plots.reconstructions(self.x, self.model.reconstruct(self.x), self.image_shape),
             "fantasies": plots.fantasies(np.asarray(fantasies)[None], self.image_shape),
         }

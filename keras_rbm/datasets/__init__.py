@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_rbm.datasets import embedded, files, midi, tfds
-from keras_rbm.datasets.batches import BINARIZE, batches, binarized
+from keras_rbm.datasets.batching import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
 from keras_rbm.datasets.sequences import Rolls, frames, subsequences
 from keras_rbm.datasets.statistics import roll_statistics

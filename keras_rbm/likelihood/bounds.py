@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
-from keras_rbm.likelihood.ais import LogPartition, backward, base_of, checked_schedule, forward
+from keras_rbm.likelihood.annealing import LogPartition, backward, base_of, checked_schedule, forward
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
-from keras_rbm.likelihood.keys import key_at, key_of
+from keras_rbm.likelihood.keys import Use, key_at, key_of
 from keras_rbm.random import Draws
+from keras_rbm.scored import Scored
+from keras_rbm.types import Betas, Data, Verbose
 from keras_rbm.units import Unit
 
 #: Nats by which the two figures may differ before a warning.
 TOLERANCE = 0.5
+
+
+class LogPartitionBounds(NamedTuple):
+    """What is known of `log Z`: twice the same where it is exact.
+
+    Args:
+        lower: by AIS, which is too low in expectation.
+        upper: by reverse AIS, which is too high from exact states of the model.
+    """
+
+    lower: LogPartition
+    upper: LogPartition
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,34 +42,35 @@ class LogLikelihood:
         lower: from reverse AIS, which tends to be harsh; the exact figure where `log Z` is exact.
         upper: from AIS, which tends to flatter; the exact figure where `log Z` is exact.
         variational: whether both are those of a DBN's or a DBM's variational lower bound instead of its log-likelihood.
-        log_partition: `(AIS, reverse AIS)`, or the exact `log Z`.
+        log_partition: `log Z` by AIS, `log_partition.lower`, and by reverse AIS, `log_partition.upper`, each with its
+            `kind` and `standard_error`; where `log Z` is exact, both are that.
         per_case_lower, per_case_upper: the figures of each case, `(cases,)`, float64.
     """
 
     lower: float
     upper: float
     variational: bool
-    log_partition: float | tuple[LogPartition, LogPartition]
+    log_partition: LogPartitionBounds
     per_case_lower: np.ndarray = field(repr=False)
     per_case_upper: np.ndarray = field(repr=False)
 
     @property
     def exact(self) -> bool:
         """Whether `log Z` is exact (of a DBN or a DBM, the bound still is one)."""
-        return isinstance(self.log_partition, float)
+        return self.log_partition.lower.kind == "exact"
 
 
 def log_likelihood(
-    model: Any,
-    x: Any,
-    data: Any = None,
+    model: Scored,
+    x: Data,
+    data: Data | None = None,
     num_samples: int = 10,
     num_chains: int = 100,
     num_temperatures: int = 10_000,
-    betas: Sequence[float] | None = None,
+    betas: Betas | None = None,
     burn_in: int = 10_000,
     seed: int = 0,
-    verbose: Any = "auto",
+    verbose: Verbose = "auto",
 ) -> LogLikelihood:
     """The mean log-likelihood of `x`: exact where a side of the RBM can be enumerated, else by AIS and reverse AIS.
 
@@ -81,8 +95,8 @@ def log_likelihood(
     Example:
 
     ```python
-    found = keras_rbm.likelihood.log_likelihood(rbm, x_test, data=x_train)
-    print(f"between {found.lower:.2f} and {found.upper:.2f} nats a case")
+    result = keras_rbm.likelihood.log_likelihood(rbm, x_test, data=x_train)
+    print(f"between {result.lower:.2f} and {result.upper:.2f} nats a case")
     ```
 
     Reference:
@@ -92,15 +106,16 @@ def log_likelihood(
     positive_integer(num_samples, "num_samples")
     positive_integer(burn_in, "burn_in")
     rbm = model.undirected()
-    scores = _scores(model, x, num_samples if model.has_drawn_bound else 1, seed)
-    found: float | tuple[LogPartition, LogPartition]
+    scores = _scores(model, x, num_samples if model._has_drawn_bound else 1, seed)
     if can_be_exact(rbm):
-        found = low = high = exact_log_partition(rbm)
+        exact = LogPartition.exactly(exact_log_partition(model))
+        log_partition = LogPartitionBounds(exact, exact)
+        low = high = exact.log_z
     else:
         data = x if data is None else data
         common = (model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
-        found = forward(*common), backward(*common, data, burn_in)
-        low, high = (estimate.log_z for estimate in found)
+        log_partition = LogPartitionBounds(forward(*common), backward(*common, data, burn_in))
+        low, high = (estimate.log_z for estimate in log_partition)
         if abs(high - low) > TOLERANCE:
             warnings.warn(
                 f"AIS and reverse AIS differ by {abs(high - low):.2f} nats ({low:.2f} and {high:.2f}), more than "
@@ -111,35 +126,35 @@ def log_likelihood(
         lower=float(scores.mean() - high),
         upper=float(scores.mean() - low),
         variational=model is not rbm,
-        log_partition=found,
+        log_partition=log_partition,
         per_case_lower=scores - high,
         per_case_upper=scores - low,
     )
 
 
-def _scores(model: Any, x: Any, num_samples: int, seed: int) -> np.ndarray:
+def _scores(model: Scored, x: Data, num_samples: int, seed: int) -> np.ndarray:
     """`log p*(v)` of each case before the partition function is taken off, or its variational bound, float64."""
-    score = model.as_function(_score)
-    key, found = key_of(seed, 5), []
-    for i, batch in enumerate(model.checked_batches(x)):
-        v = model.as_states(batch)
+    score = model._as_function(_score)
+    key, scores = key_of(seed, Use.SCORES), []
+    for i, batch in enumerate(model._checked_batches(x)):
+        v = model._as_states(batch)
         check_states(model.visible, v)
         keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
-        found.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
-    if not found:
+        scores.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
+    if not scores:
         raise ValueError("Data must have at least one row. Received: none")
-    return np.concatenate(found)
+    return np.concatenate(scores)
 
 
 def check_states(units: Unit, v: tf.Tensor) -> None:
     """Refuses means of states, such as grey levels: only states have a likelihood."""
-    found = units.are_states(v)
-    if not tf.reduce_all(found):
+    are_states = units.are_states(v)
+    if not tf.reduce_all(are_states):
         raise ValueError(
-            f"Likelihoods are those of states. Received: a grey level or another mean, in row {np.argmin(found)} of a "
+            f"Likelihoods are those of states. Received: a grey level or another mean, in row {np.argmin(are_states)} of a "
             "batch. Make data states: datasets.binarized(x, seed=0)."
         )
 
 
-def _score(model: Any, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    return model.log_score(v, Draws(key))
+def _score(model: Scored, v: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    return model._log_score(v, Draws(key))

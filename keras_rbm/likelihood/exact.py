@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_model
-from keras_rbm.likelihood.keys import key_of
+from keras_rbm.abstract_rbm import AbstractRBM
+from keras_rbm.likelihood.keys import Use, key_of
 from keras_rbm.random import Draws
+from keras_rbm.scored import Scored, checked_model
+from keras_rbm.types import Data
 from keras_rbm.units import Gaussian, Unit
 
 #: The most joint states that are enumerated.
@@ -27,18 +29,18 @@ class _Side(NamedTuple):
     weights: tf.Tensor
 
 
-def _smaller_side(rbm: Any) -> _Side:
+def _smaller_side(rbm: AbstractRBM) -> _Side:
     w = tf.cast(rbm.w_rec, tf.float64)
     visible, hidden = _Side(rbm.visible, rbm.hidden, w), _Side(rbm.hidden, rbm.visible, tf.transpose(w))
     return min(visible, hidden, key=lambda side: side.units.log2_num_states)
 
 
-def can_be_exact(rbm: Any) -> bool:
+def can_be_exact(rbm: AbstractRBM) -> bool:
     """Whether `exact_log_partition` has an answer."""
     return _both_gaussian(rbm) or _smaller_side(rbm).units.log2_num_states <= MAX_LOG2_STATES
 
 
-def exact_log_partition(rbm: Any) -> float:
+def exact_log_partition(model: Scored) -> float:
     """`log Z`, `Z` the sum of `exp(-E(v, h))` over all states, in nats, float64.
 
     Enumerates the side with the fewest joint states, at most 2^20, a part at a time; the other side is summed out in
@@ -54,13 +56,13 @@ def exact_log_partition(rbm: Any) -> float:
     log_p = -rbm.free_energy(x) - keras_rbm.likelihood.exact_log_partition(rbm)
     ```
     """
-    rbm = checked_model(rbm).undirected()
+    rbm = checked_model(model).undirected()
     if _both_gaussian(rbm):
         return _gaussian_log_partition(rbm)
     return float(tf.reduce_logsumexp(_state_log_weights(rbm)))
 
 
-def exact_log_likelihood(model: Any, x: Any) -> np.ndarray:
+def exact_log_likelihood(model: Scored, x: Data) -> np.ndarray:
     """`log p(v)` of each case, without error: of an RBM, or a small DBM, all of whose hidden units are summed out.
 
     Of a DBM's odd and even hidden layers, those with fewer joint states, at most 2^20, are enumerated for each case;
@@ -84,49 +86,45 @@ def exact_log_likelihood(model: Any, x: Any) -> np.ndarray:
     ```
     """
     log_z = exact_log_partition(model)
-    rbm = model.undirected()
-    deep = hasattr(rbm, "layers_above")
-    if rbm is not model and not deep:
-        raise TypeError(f"Exact likelihoods are those of an RBM or a DBM. Received: {type(model).__name__}")
-    found = []
-    for batch in model.checked_batches(x):
-        v = model.as_states(batch)
-        found.append(_log_sums(rbm, tf.cast(v, tf.float64)) if deep else -model.free_energy(v))
-    if not found:
+    scores = [np.asarray(model._exact_log_score(model._as_states(batch))) for batch in model._checked_batches(x)]
+    if not scores:
         raise ValueError("Data must have at least one row. Received: none")
-    return np.concatenate(found).astype("float64") - log_z
+    return np.concatenate(scores).astype("float64") - log_z
 
 
-def _log_sums(machine: Any, v: tf.Tensor) -> tf.Tensor:
-    """Log of the summed weight of all hidden states of a DBM, given each row of `v`, `(cases,)`."""
-    even, odd = machine.layers_above, machine.hidden
-    w_data, w = tf.split(tf.cast(machine.w_rec, v.dtype), [v.shape[1], -1])
-    bottom, own = v @ w_data, -machine.data.energy(v)
-    if even is None:
-        return own + odd.log_partition(odd.field(bottom))
+def log_sum_of_groups(odd: Unit, even: Unit, w: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+    """Log of the summed weight of all joint states of two groups, `(cases,)`: the smaller one is enumerated.
+
+    Args:
+        w: weights between them, `(even, odd)`.
+        inputs: what else brings to the fields of the first, `(cases, odd)`.
+
+    Raises:
+        ValueError: if both have too many joint states.
+    """
     smaller = min(even, odd, key=lambda side: side.log2_num_states)
     if smaller.log2_num_states > MAX_LOG2_STATES:
         raise ValueError(
             f"At most 2^{MAX_LOG2_STATES} joint states of hidden layers can be enumerated. "
             f"Received: 2^{smaller.log2_num_states:.0f}. Use likelihood.log_likelihood, which gives bounds."
         )
-    states = smaller.enumerate(tf.range(round(2**smaller.log2_num_states), dtype=tf.int64), v.dtype)
+    states = smaller.enumerate(tf.range(round(2**smaller.log2_num_states), dtype=tf.int64), inputs.dtype)
     if smaller is even:
         energy, fields = even.energy(states), states @ w
 
-        def log_sum(bottom: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_logsumexp(odd.log_partition(odd.field(fields + bottom)) - energy)
+        def log_sum(own: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_logsumexp(odd.log_partition(odd.field(fields + own)) - energy)
 
     else:
         log_weights = even.log_partition(even.field(states @ tf.transpose(w))) - odd.energy(states)
 
-        def log_sum(bottom: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_logsumexp(log_weights + tf.linalg.matvec(states, bottom))
+        def log_sum(own: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_logsumexp(log_weights + tf.linalg.matvec(states, own))
 
-    return own + tf.map_fn(log_sum, bottom)
+    return tf.map_fn(log_sum, inputs)
 
 
-def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
+def exact_draws(rbm: AbstractRBM, number: int, seed: int) -> np.ndarray:
     """Visible states drawn exactly, `(number, visible)`; where `can_be_exact`."""
     rng = np.random.default_rng(seed)
     if _both_gaussian(rbm):
@@ -140,10 +138,10 @@ def exact_draws(rbm: Any, number: int, seed: int) -> np.ndarray:
     states = side.units.enumerate(tf.constant(np.minimum(index, len(cumulative) - 1)), tf.float64)
     if side.units is rbm.visible:
         return states.numpy()
-    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, 8))).numpy()
+    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, Use.EXACT_DRAWS))).numpy()
 
 
-def _state_log_weights(rbm: Any) -> np.ndarray:
+def _state_log_weights(rbm: AbstractRBM) -> np.ndarray:
     """Log of the summed weight of each joint state of the smaller side, float64."""
     side = _smaller_side(rbm)
     size = side.units.log2_num_states
@@ -153,7 +151,7 @@ def _state_log_weights(rbm: Any) -> np.ndarray:
             f"At most 2^{MAX_LOG2_STATES} joint states can be enumerated. Received: {count} on the smaller side of "
             f"{rbm.visible.width}-{rbm.hidden.width} units. Use likelihood.ais and likelihood.reverse_ais."
         )
-    total, log_weights = round(2**size), rbm.as_function(_log_weights_at)
+    total, log_weights = round(2**size), rbm._as_function(_log_weights_at)
     chunk = max(1, min(total, _CHUNK // max(side.others.width, side.units.width)))
     parts = [
         log_weights(tf.range(start, min(start + chunk, total), dtype=tf.int64)) for start in range(0, total, chunk)
@@ -161,13 +159,13 @@ def _state_log_weights(rbm: Any) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _log_weights_at(rbm: Any, index: tf.Tensor) -> tf.Tensor:
+def _log_weights_at(rbm: AbstractRBM, index: tf.Tensor) -> tf.Tensor:
     side = _smaller_side(rbm)
     states = side.units.enumerate(index, tf.float64)
     return side.others.log_partition(side.others.field(states @ side.weights)) - side.units.energy(states)
 
 
-def check_normalizable(rbm: Any) -> None:
+def check_normalizable(rbm: AbstractRBM) -> None:
     """Refuses an RBM without a partition function.
 
     Raises:
@@ -176,11 +174,11 @@ def check_normalizable(rbm: Any) -> None:
     _joint_precision(rbm)
 
 
-def _both_gaussian(rbm: Any) -> bool:
+def _both_gaussian(rbm: AbstractRBM) -> bool:
     return isinstance(rbm.visible, Gaussian) and isinstance(rbm.hidden, Gaussian)
 
 
-def _joint_precision(rbm: Any) -> np.ndarray:
+def _joint_precision(rbm: AbstractRBM) -> np.ndarray:
     """Precision matrix of all units whose states are unbounded, visible ones first.
 
     Between units that are not negative a negative weight does no harm, and is left out.
@@ -188,7 +186,7 @@ def _joint_precision(rbm: Any) -> np.ndarray:
     Raises:
         ValueError: if it is not positive definite.
     """
-    (gamma_v, positive_v), (gamma_h, positive_h) = rbm.visible.tails(), rbm.hidden.tails()
+    (gamma_v, positive_v), (gamma_h, positive_h) = rbm.visible.tail_precisions(), rbm.hidden.tail_precisions()
     w = np.asarray(rbm.w_rec, "float64")
     w = np.where(positive_v[:, None] & positive_h, np.maximum(w, 0), w)
     v, h = np.isfinite(gamma_v), np.isfinite(gamma_h)
@@ -205,13 +203,13 @@ def _joint_precision(rbm: Any) -> np.ndarray:
     return precision
 
 
-def _joint_gaussian(rbm: Any) -> tuple[np.ndarray, np.ndarray]:
+def _joint_gaussian(rbm: AbstractRBM) -> tuple[np.ndarray, np.ndarray]:
     """Precision matrix and linear term of all units together, visible ones first, all Gaussian."""
     linear = [np.asarray(side.bias, "float64") for side in (rbm.visible, rbm.hidden)]
     return _joint_precision(rbm), np.concatenate(linear)
 
 
-def _gaussian_log_partition(rbm: Any) -> float:
+def _gaussian_log_partition(rbm: AbstractRBM) -> float:
     precision, linear = _joint_gaussian(rbm)
     log_det = np.linalg.slogdet(precision)[1]
     return float(len(linear) / 2 * np.log(2 * np.pi) - log_det / 2 + linear @ np.linalg.solve(precision, linear) / 2)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_betas, checked_finite, checked_seed, positive_integer
-from keras_rbm.likelihood.ais import Base, anneal_steps, sweeps
+from keras_rbm.abstract_rbm import AbstractRBM
+from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
+from keras_rbm.likelihood.accuracy import expected_accuracy, shared_units
+from keras_rbm.likelihood.annealing import Base, anneal_steps, sweeps
 from keras_rbm.likelihood.bounds import TOLERANCE, check_states
 from keras_rbm.likelihood.exact import check_normalizable
-from keras_rbm.likelihood.keys import key_at, key_of
+from keras_rbm.likelihood.keys import Use, key_at, key_of
 from keras_rbm.random import Draws
+from keras_rbm.scored import Built, checked_finite
+from keras_rbm.types import Betas, Data, Verbose
+from keras_rbm.units import Unit
 
 #: The most joint states of a side that are enumerated for each frame.
 MAX_LOG2_STATES = 12
@@ -26,6 +33,47 @@ _ROWS, _NUMBERS = 2**15, 2**22
 _AVERAGED = 10
 #: Sequences that the recurrence takes together.
 _SEQUENCES = 16
+
+
+class ScoredFrames(Built):
+    """A sequence model each of whose frames is distributed as an RBM, given the frames before it.
+
+    The RBMs share weights and kinds of units, those of `rbm`, and have biases of their own.
+    """
+
+    rbm: AbstractRBM
+
+    @property
+    @abstractmethod
+    def hidden(self) -> Unit:
+        """The hidden units of each frame."""
+
+    @abstractmethod
+    def _before(self, v: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """What the recurrence gives before each frame of `v` `(batch, time, visible)`, `(batch, time, outputs)`."""
+
+    @abstractmethod
+    def _frame_rbms(self, u: tf.Tensor) -> AbstractRBM:
+        """The RBMs of all frames, as rows one after the other, where the recurrence's outputs before are `u`."""
+
+    @abstractmethod
+    def _checked_sequences(self, x: Any, mask: Any = None) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
+        """Sequences and their mask, each checked."""
+
+    @abstractmethod
+    def _as_sequences(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """`v` as states `(batch, time, visible)`, padding being some state."""
+
+
+def checked_sequence_model(model: ScoredFrames) -> ScoredFrames:
+    """`model`, if its frames have likelihoods.
+
+    Raises:
+        TypeError: if it is no sequence model.
+    """
+    if not isinstance(model, ScoredFrames):
+        raise TypeError(f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(model).__name__}")
+    return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +102,16 @@ class FrameLogLikelihood:
 
 
 def frame_log_likelihood(
-    model: Any,
-    x: Any,
-    mask: Any = None,
+    model: ScoredFrames,
+    x: Data,
+    mask: npt.ArrayLike | None = None,
     num_chains: int = 10,
     num_temperatures: int = 200,
-    betas: Sequence[float] | None = None,
+    betas: Betas | None = None,
     burn_in: int = 100,
     num_frames: int | None = None,
     seed: int = 0,
-    verbose: Any = "auto",
+    verbose: Verbose = "auto",
 ) -> FrameLogLikelihood:
     """The log-likelihood of sequences a time step, by AIS and reverse AIS over all frames' RBMs at once, or exact.
 
@@ -95,16 +143,15 @@ def frame_log_likelihood(
     Example:
 
     ```python
-    found = keras_rbm.likelihood.frame_log_likelihood(model, x_test, mask_test)
-    print(f"{found.lower:.2f} to {found.upper:.2f} nats a frame, accuracy {found.accuracy:.1%}")
+    result = keras_rbm.likelihood.frame_log_likelihood(model, x_test, mask_test)
+    print(f"{result.lower:.2f} to {result.upper:.2f} nats a frame, accuracy {result.accuracy:.1%}")
     ```
 
     Reference:
         Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences";
         accuracy: Bay, Ehmann & Downie, 2009, "Evaluation of multiple-F0 estimation and tracking systems".
     """
-    if isinstance(model, type) or not hasattr(model, "frame_rbms"):
-        raise TypeError(f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(model).__name__}")
+    checked_sequence_model(model)
     for name, value in (("num_chains", num_chains), ("num_temperatures", num_temperatures), ("burn_in", burn_in)):
         positive_integer(value, name)
     checked_seed(seed)
@@ -112,7 +159,7 @@ def frame_log_likelihood(
         checked_betas(np.linspace(0, 1, num_temperatures + 1) if betas is None else betas, first=0), tf.float64
     )
     checked_finite(model)
-    x, mask = model.checked_sequences(x, mask)
+    x, mask = model._checked_sequences(x, mask)
     check_normalizable(model.rbm)
     chosen = mask
     if num_frames is not None:
@@ -123,9 +170,9 @@ def frame_log_likelihood(
         chosen = chosen.reshape(mask.shape)
     v, u = _frames(model, x, mask, chosen)
     exact = min(model.visible.log2_num_states, model.hidden.log2_num_states) <= MAX_LOG2_STATES
-    key, found = key_of(seed, 9), []
+    key, parts = key_of(seed, Use.FRAMES), []
     if exact:
-        found = [
+        parts = [
             _enumerated(model, *part, num_chains, key_at(key, i))
             for i, part in enumerate(_parts(v, u, verbose, _enumerable(model)))
         ]
@@ -133,8 +180,8 @@ def frame_log_likelihood(
         span = len(schedule) + burn_in + 2 * _AVERAGED
         for i, part in enumerate(_parts(v, u, verbose, max(1, _ROWS // num_chains))):
             keys = [key_at(key, (4 * i + use) * span) for use in range(4)]
-            found.append(_annealed(model, *part, num_chains, schedule, burn_in, keys))
-    score, low, high, mean, shared = (np.concatenate(parts)[: len(v)] for parts in zip(*found, strict=True))
+            parts.append(_annealed(model, *part, num_chains, schedule, burn_in, keys))
+    score, low, high, mean, shared = (np.concatenate(own)[: len(v)] for own in zip(*parts, strict=True))
     notes = model.visible.states == (0.0, 1.0)
     apart = np.mean(np.abs(high - low))  # errors of opposite sign do not make each other good
     if not exact and apart > TOLERANCE:
@@ -154,33 +201,27 @@ def frame_log_likelihood(
     )
 
 
-def expected_accuracy(v: np.ndarray, mean: np.ndarray) -> float:
-    """True positives over true positives, false positives and false negatives, of data `v` when units are drawn with
-    probabilities `mean`, both `(frames, visible)`: expected counts, summed over all frames."""
-    true_positives = np.sum(v * mean, dtype="float64")
-    either = np.sum(v, dtype="float64") + np.sum(mean, dtype="float64") - true_positives
-    return float(true_positives / either) if either else 1.0
-
-
-def _frames(model: Any, x: Any, mask: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _frames(
+    model: ScoredFrames, x: np.ndarray | tf.Tensor, mask: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The chosen frames, `(frames, visible)`, and what the recurrence gave before each, `(frames, recurrent units)`."""
-    before, found = model.as_function(_before), []
+    with_past, pairs = model._as_function(_with_past), []
     for start in range(0, len(x), _SEQUENCES):
         part = slice(start, start + _SEQUENCES)
         own = chosen[part]
         if own.any():
-            v, u = before(*model.as_sequences(x[part], mask[part]))
+            v, u = with_past(*model._as_sequences(x[part], mask[part]))
             check_states(model.visible, v[own])
-            found.append((v.numpy()[own], u.numpy()[own]))
-    v, u = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            pairs.append((v.numpy()[own], u.numpy()[own]))
+    v, u = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return v, u
 
 
-def _before(model: Any, v: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return v, model.recur(v, mask, model.blank(tf.shape(v)[0]))[0]
+def _with_past(model: ScoredFrames, v: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return v, model._before(v, mask)
 
 
-def _parts(v: np.ndarray, u: np.ndarray, verbose: Any, size: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def _parts(v: np.ndarray, u: np.ndarray, verbose: Verbose, size: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """So many frames at a time (the last ones repeated, so that all parts have one shape)."""
     size = min(size, len(v))
     bar = keras.utils.Progbar(len(v), verbose=1, unit_name="frame") if verbose else None
@@ -194,21 +235,23 @@ def _parts(v: np.ndarray, u: np.ndarray, verbose: Any, size: int) -> Iterator[tu
 # --- exact
 
 
-def _enumerable(model: Any) -> int:
+def _enumerable(model: ScoredFrames) -> int:
     sides = model.visible, model.hidden
     few, other = sorted(sides, key=lambda side: side.log2_num_states)
     return max(1, _NUMBERS // round(2**few.log2_num_states) // other.width)
 
 
-def _enumerated(model: Any, v: tf.Tensor, u: tf.Tensor, number: int, key: tf.Tensor) -> tuple[np.ndarray, ...]:
-    score, log_z, mean, shared = (x.numpy() for x in model.as_function(_log_sums)(v, u, tf.constant(number), key))
+def _enumerated(model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, number: int, key: tf.Tensor) -> tuple[np.ndarray, ...]:
+    score, log_z, mean, shared = (x.numpy() for x in model._as_function(_log_sums)(v, u, tf.constant(number), key))
     return score, log_z, log_z, mean, shared
 
 
-def _log_sums(model: Any, v: tf.Tensor, u: tf.Tensor, number: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Of each frame: `log p*(v)`, `log Z`, the means of the visible units, float64, and `_shared` of exact draws."""
-    rbms, draws = model.frame_rbms(u), Draws(key)
-    b, c = (tf.cast(side.bias, tf.float64) for side in (rbms.visible, rbms.hidden))
+def _log_sums(
+    model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, number: tf.Tensor, key: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """Of each frame: `log p*(v)`, `log Z`, the means of the visible units, float64, and `shared_units` of exact draws."""
+    rbms, draws = model._frame_rbms(u), Draws(key)
+    b, c = (tf.cast(bias, tf.float64) for bias in (rbms.visible_bias, rbms.hidden_bias))
     w = tf.cast(rbms.w_rec, tf.float64)
     enumerate_visible = model.visible.log2_num_states < model.hidden.log2_num_states
     few, other = (model.visible, model.hidden) if enumerate_visible else (model.hidden, model.visible)
@@ -223,41 +266,35 @@ def _log_sums(model: Any, v: tf.Tensor, u: tf.Tensor, number: tf.Tensor, key: tf
     x = tf.reshape(tf.gather(states, drawn), (-1, few.width))
     if not enumerate_visible:
         x = model.visible.sample(tf.repeat(b, number, 0) + x @ weights, draws)
-    shared = tf.reduce_mean(tf.reshape(_shared(tf.repeat(tf.cast(v, x.dtype), number, 0), x), (-1, number)), 1)
+    shared = tf.reduce_mean(tf.reshape(shared_units(tf.repeat(tf.cast(v, x.dtype), number, 0), x), (-1, number)), 1)
     return tf.cast(-rbms.free_energy(v), tf.float64), log_z, tape.gradient(log_z, b), shared
-
-
-def _shared(v: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """How much of each frame of data `v` is in a draw `x`, `(frames, visible)`, as `frame_accuracy` counts it."""
-    most = tf.maximum(tf.reduce_sum(v, -1), tf.reduce_sum(x, -1))
-    return tf.where(most > 0, tf.math.divide_no_nan(tf.reduce_sum(v * x, -1), most), tf.ones_like(most))
 
 
 # --- annealed
 
 
 def _annealed(
-    model: Any, v: tf.Tensor, u: tf.Tensor, num_chains: int, schedule: tf.Tensor, burn_in: int, keys: list
+    model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, num_chains: int, schedule: tf.Tensor, burn_in: int, keys: list
 ) -> tuple[np.ndarray, ...]:
     """Of each frame: `log p*(v)`, `log Z` by AIS and by reverse AIS, and by the states that AIS ends in, with their
-    weights, the means of the visible units and `_shared`."""
+    weights, the means of the visible units and `shared_units`."""
 
     def by_frame(x: tf.Tensor) -> np.ndarray:
         return x.numpy().reshape(len(v), num_chains, *x.shape[1:])
 
     chains, steps = tf.repeat(u, num_chains, 0), tf.constant(burn_in)
-    mean = by_frame(model.as_function(_means, jit_compile=True)(chains, steps, keys[0])).mean(1, dtype="float64")
+    mean = by_frame(model._as_function(_means, jit_compile=True)(chains, steps, keys[0])).mean(1, dtype="float64")
     base = tf.repeat(tf.cast(model.visible.bias_for(mean, num_chains * _AVERAGED), v.dtype), num_chains, 0)
     log_z_base = model.visible.log_partition(tf.cast(base, tf.float64))
     log_z_base += model.hidden.log_partition(tf.zeros((1, model.hidden.width), tf.float64))
-    score = model.as_function(_scores)(v, u).numpy().astype("float64")
+    score = model._as_function(_scores)(v, u).numpy().astype("float64")
     start = tf.repeat(v, num_chains, 0)
-    end, up = model.as_function(_up, jit_compile=True)(chains, base, schedule, keys[1])
-    down = model.as_function(_down, jit_compile=True)(start, chains, base, schedule[::-1], steps, keys[2], keys[3])
+    end, up = model._as_function(_up, jit_compile=True)(chains, base, schedule, keys[1])
+    down = model._as_function(_down, jit_compile=True)(start, chains, base, schedule[::-1], steps, keys[2], keys[3])
     high, low = by_frame(log_z_base + up), by_frame(log_z_base - down)
     weights = np.exp(high - high.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
-    mean, shared = (np.einsum("fc,fc...->f...", weights, by_frame(x)) for x in (end, _shared(start, end)))
+    mean, shared = (np.einsum("fc,fc...->f...", weights, by_frame(x)) for x in (end, shared_units(start, end)))
     return score, _log_mean(high, 1), _log_mean(low, -1), mean, shared
 
 
@@ -268,32 +305,34 @@ def _log_mean(log_weights: np.ndarray, direction: int) -> np.ndarray:
     return direction * (np.log(np.mean(np.exp(exponents - most[:, None]), 1)) + most)
 
 
-def _scores(model: Any, v: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
-    return -model.frame_rbms(u).free_energy(v)
+def _scores(model: ScoredFrames, v: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    return -model._frame_rbms(u).free_energy(v)
 
 
-def _means(model: Any, u: tf.Tensor, burn_in: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def _means(model: ScoredFrames, u: tf.Tensor, burn_in: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Means of the visible units along Gibbs chains that start from the biases alone, `(chains, visible)`."""
-    rbms = model.frame_rbms(u)
-    v = model.visible.sample(rbms.visible.bias, Draws(key))
+    rbms = model._frame_rbms(u)
+    v = model.visible.sample(rbms.visible_bias, Draws(key))
     v = sweeps(rbms, v, tf.constant(1), burn_in + 1, key)
 
     def step(k: tf.Tensor, v: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
         draws = Draws(key_at(key, burn_in + 1 + k))
-        field = rbms.visible.field(rbms.visible_input(rbms.hidden.sample(rbms.hidden_field(v), draws)))
+        field = rbms.visible_field(rbms.hidden.sample(rbms.hidden_field(v), draws))
         return k + 1, rbms.visible.sample(field, draws), total + rbms.visible.mean(field)
 
     loop = (tf.constant(0), v, tf.zeros_like(v))
     return tf.while_loop(lambda k, *_: k < _AVERAGED, step, loop)[2] / _AVERAGED
 
 
-def _up(model: Any, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _up(
+    model: ScoredFrames, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     start = model.visible.sample(base, Draws(key))
     return _along(model, start, u, base, betas, key)
 
 
 def _down(
-    model: Any,
+    model: ScoredFrames,
     v: tf.Tensor,
     u: tf.Tensor,
     base: tf.Tensor,
@@ -302,17 +341,17 @@ def _down(
     burn_in_key: tf.Tensor,
     key: tf.Tensor,
 ) -> tf.Tensor:
-    v = sweeps(model.frame_rbms(u), v, tf.constant(0), burn_in, burn_in_key)
+    v = sweeps(model._frame_rbms(u), v, tf.constant(0), burn_in, burn_in_key)
     return _along(model, v, u, base, betas, key)[1]
 
 
 def _along(
-    model: Any, v: tf.Tensor, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor
+    model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, base: tf.Tensor, betas: tf.Tensor, key: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Where the chains end, and what their weights gain along the schedule, `(chains,)`, float64."""
     no_hidden = tf.zeros(model.hidden.width, v.dtype)
     zeros, start = tf.zeros(tf.shape(v)[:1], tf.float64), tf.constant(1)
-    rbms = model.frame_rbms(u)
+    rbms = model._frame_rbms(u)
     # from the second key on: the first drew the start
     betas = tf.concat([betas[:1], betas], 0)
     return anneal_steps(rbms, v, zeros, betas, Base(base, no_hidden), start, tf.shape(betas)[0] - 1, key)

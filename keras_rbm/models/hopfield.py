@@ -107,11 +107,11 @@ class Hopfield(RBM):
         """
         if not self.built:
             raise ValueError("A network must be built before it recalls. Store patterns, or fit it.")
-        v = self.as_states(v)
+        v = self._as_states(v)
         if not tf.reduce_all(self.visible.are_states(v)):
             low, high = self.visible.states or (0.0, 1.0)
             raise ValueError(f"Recall starts from states, {low:g} and {high:g}. Received: other values")
-        return self.as_function(_descend, jit_compile=True)(v, tf.constant(positive_integer(num_sweeps, "num_sweeps")))
+        return self._as_function(_descend, jit_compile=True)(v, tf.constant(positive_integer(num_sweeps, "num_sweeps")))
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -123,7 +123,7 @@ def _descend(net: Hopfield, v: tf.Tensor, num_sweeps: tf.Tensor) -> tf.Tensor:
 
     def update(site: tf.Tensor, v: tf.Tensor, hidden_input: tf.Tensor) -> tuple[tf.Tensor, ...]:
         sites = tf.repeat(site, tf.shape(v)[0])
-        log_odds = site_log_odds(net, v, net.hidden.field(hidden_input), sites)
+        log_odds = site_log_odds(net, v, net._hidden_field_of(hidden_input), sites)
         old = v[:, site]
         new = tf.where(log_odds > 0, high, tf.where(log_odds < 0, low, old))
         v += (new - old)[:, None] * tf.one_hot(site, tf.shape(v)[1], dtype=v.dtype)

@@ -9,26 +9,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import checks
 from keras_rbm import units as unit_kinds
-from keras_rbm.arguments import clone, positive_integer
-from keras_rbm.models import data as checks
-from keras_rbm.models.labels import grades, one_hot, with_labels
+from keras_rbm.arguments import clone
+from keras_rbm.models.class_head import class_metrics, with_labels
 from keras_rbm.models.machine import Machine
-
-
-def checked_num_classes(num_classes: Any) -> int:
-    """How many classes, at least 2.
-
-    Raises:
-        ValueError: if it is no such number.
-    """
-    if positive_integer(num_classes, "num_classes") < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-    return int(num_classes)
+from keras_rbm.training.faults import Batch
 
 
 class Labelled(Machine):
     """A machine that classifies, and dreams of classes, if it has label units: `num_classes` of them, or 0."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many label units there are."""
+        return self._num_classes
 
     @abstractmethod
     def class_log_probs(self, v: Any) -> tf.Tensor:
@@ -50,19 +45,21 @@ class Labelled(Machine):
         self._require_labels()
         if not self.built:
             raise ValueError("A machine must be built before it classifies. Fit it first.")
-        ask = self.as_function(type(self).class_log_probs, jit_compile=True)
-        found = [np.argmax(ask(self.as_states(v)), -1) for v in self.checked_batches(x)]
-        if not found:
+        ask = self._as_function(type(self).class_log_probs, jit_compile=True)
+        classes = [np.argmax(ask(self._as_states(v)), -1) for v in self._checked_batches(x)]
+        if not classes:
             raise ValueError("Data must have at least one row. Received: none")
-        return np.concatenate(found)
+        return np.concatenate(classes)
 
-    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        values = super().examination(v, weights, y)
-        return values if y is None else {**values, **grades(self.class_log_probs(v), y)}
+    def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
+        values = super()._validation_values(batch)
+        return values if batch.y is None else {**values, **class_metrics(self.class_log_probs(batch.v), batch.y)}
 
-    def endpoints(self) -> dict[str, tuple]:
-        found = super().endpoints()
-        return {"class_log_probs": (self.class_log_probs, found["encode"][1]), **found} if self.num_classes else found
+    def _endpoints(self) -> dict[str, tuple]:
+        endpoints = super()._endpoints()
+        if not self.num_classes:
+            return endpoints
+        return {"class_log_probs": (self.class_log_probs, endpoints["encode"][1]), **endpoints}
 
     @property
     def clampable(self) -> unit_kinds.Unit:
@@ -104,7 +101,7 @@ class Labelled(Machine):
                     f"Received: {len(labels)} classes, num_samples={num_samples}"
                 )
             unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
-            clamp, values = "observed", one_hot(tf.constant(unknown), labels, self.num_classes)
+            clamp, values = "observed", np.concatenate([unknown, np.eye(self.num_classes)[labels]], 1)
             values = values[0] if np.ndim(y) == 0 else values
         return super().sample(num_samples, num_steps, v, mean, anneal, clamp, values)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import export
+from keras_rbm import checks, export, pipelines
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
-from keras_rbm.models import data as checks
-from keras_rbm.models.learner import Learner
-from keras_rbm.random import Draws
-from keras_rbm.samplers import Held
+from keras_rbm.samplers.chains import Clamp, clamped
+from keras_rbm.scored import Scored
+from keras_rbm.training.learner import Learner
+from keras_rbm.types import Count, Data
 from keras_rbm.units import Unit
 from keras_rbm.units.moments import moments
 
@@ -29,82 +27,38 @@ def as_count(value: Any, name: str) -> tf.Tensor:
     return value
 
 
-class Compiling:
-    """What keeps compiled functions."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._compiled = SimpleNamespace(functions={})  # a bare dict would be tracked, and saved
-
-    def as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """A function whose first argument is this, as a `tf.function`: made once, with `options`."""
-        made = self._compiled.functions
-        if function not in made:
-            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
-        return made[function]
-
-
-class Machine(Compiling, Learner):
+class Machine(Learner, Scored):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
-    A subclass also answers `undirected`, `ascend`, `encode`, `reconstruction_field`, `first_weights`, `start` and
-    `walk`.
+    A subclass also answers `undirected`, `sampler`, `_recognition`, `encode`, `_reconstruction_field`,
+    `_first_kernel`, `initial_states` and `_run_chains`.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = checked_seed(seed)
 
-    @property
-    def has_free_energy(self) -> bool:
-        """Whether `free_energy` is defined."""
-        return False
-
-    @abstractmethod
-    def undirected(self) -> Any:
-        """The RBM whose partition function the model's likelihood needs."""
-
-    @abstractmethod
-    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """From visible states to those of the top's visible units, drawn by recognition.
-
-        Returns:
-            `x`, `(batch, undirected().visible)`, and `log p(v, states below x | x) - log q(states above v | v)`, nats,
-            `(batch,)`: add `log p(x)` of that RBM, and the mean over draws is a lower bound of `log p(v)`.
-        """
-
-    def log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
-        """`log p(v)` before the partition function is taken off, or a lower bound (drawn, if `has_drawn_bound`); nats,
-        `(batch,)`."""
-        x, log_ratio = self.ascend(v, draws)
-        return log_ratio - self.undirected().free_energy(x)
-
-    @property
-    def has_drawn_bound(self) -> bool:
-        """Whether `log_score` differs from draw to draw."""
-        return False
-
     @abstractmethod
     def encode(self, v: Any) -> tf.Tensor:
         """Means of the last hidden units given `v` `(batch, visible)`, `(batch, units)`."""
 
     @abstractmethod
-    def reconstruction_field(self, v: Any) -> tf.Tensor:
+    def _reconstruction_field(self, v: Any) -> tf.Tensor:
         """The visible units' field after going up and down by means, `(batch, visible)`."""
 
     @abstractmethod
-    def first_weights(self) -> Any:
+    def _first_kernel(self) -> Any:
         """Weights from the data's units to the first hidden ones, `(visible, units)`."""
 
     def reconstruct(self, v: Any) -> tf.Tensor:
         """Means of the visible units after going up and down by means, `(batch, visible)`."""
-        return self.visible.mean(self.reconstruction_field(v))
+        return self.visible.mean(self._reconstruction_field(v))
 
     def reconstruction_error(self, v: Any) -> tf.Tensor:
         """How badly `v` `(batch, visible)` is reconstructed, `(batch,)`: cross-entropy from logits in nats, for
         Gaussian units the squared error."""
-        v = self.as_states(v)
-        return self.visible.reconstruction_error(v, self.reconstruction_field(v))
+        v = self._as_states(v)
+        return self.visible.reconstruction_error(v, self._reconstruction_field(v))
 
     def adapt(self, data: Any) -> None:
         """Sets the visible bias (and the precision of real units, unless it was given) from the data's moments.
@@ -116,46 +70,46 @@ class Machine(Compiling, Learner):
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        checked = ((self._checked_rows(x, bool(self.missing_steps)), weights) for x, weights in checks.batches(data))
+        checked = ((self._checked_rows(x, bool(self.missing_steps)), weights) for x, weights in pipelines.batches(data))
         mean, variance, count = moments(checked)
-        self.adapt_to_moments(mean, variance, count)
+        self._adapt_to_moments(mean, variance, count)
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
+    def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         """`adapt`, when the moments of each visible unit and how often it was seen are known, `(visible,)`."""
         self.visible.adapt_to_moments(mean, variance, count)
 
-    def checked_batches(self, data: Any) -> Iterator[np.ndarray]:
+    def _checked_batches(self, data: Data) -> Iterator[np.ndarray]:
         """Batches of an array or a `tf.data.Dataset`, each checked.
 
         Raises:
             ValueError: if one is empty, of another width, or outside the units' domain.
         """
-        return (self._checked_rows(x) for x, _ in checks.batches(data))
+        return (self._checked_rows(x) for x, _ in pipelines.batches(data))
 
     # --- samples
 
     @abstractmethod
-    def start(self, num_samples: Any) -> tf.Tensor:
+    def initial_states(self, num_samples: Count) -> tf.Tensor:
         """States from which Gibbs chains start: drawn from the biases alone."""
 
-    def start_from(self, v: tf.Tensor) -> tf.Tensor:
+    def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
         """The states of Gibbs chains that start from visible states `v`."""
         return v
 
     @abstractmethod
-    def walk(
+    def _run_chains(
         self,
-        state: tf.Tensor,
+        states: tf.Tensor,
         num_steps: tf.Tensor,
         mean: bool,
         schedule: tf.Tensor | None = None,
-        held: Held | None = None,
+        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The chains' states after `num_steps` sweeps, and the visible states that belong to them, or their means.
 
         Args:
             schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
-            held: units of `state` that stay as they are.
+            clamp: units of `states` that keep their values.
         """
 
     def sample(
@@ -190,10 +144,12 @@ class Machine(Compiling, Learner):
                 shape or one that holds everything or a part of a softmax group, values outside the units' domain, or if
                 the machine is not built.
         """
-        held = None
+        clamped_units = None
         if clamp is not None or values is not None:
-            held = self._held(clamp, values, positive_integer(num_samples, "num_samples") if v is None else len(v))
-            num_samples = len(held.mask)
+            clamped_units = self._checked_clamp(
+                clamp, values, positive_integer(num_samples, "num_samples") if v is None else len(v)
+            )
+            num_samples = len(clamped_units.mask)
         schedule = None
         if anneal is not None:
             betas = checked_betas(anneal, name="anneal")
@@ -201,27 +157,26 @@ class Machine(Compiling, Learner):
             schedule = tf.constant(
                 np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], self.state_dtype
             )
-        state = self._begin(num_samples, v)
-        if held is not None:
-            state = held.put(state)
-        return self.advance(state, num_steps, mean, schedule, held)[1]
+        states = clamped(self._chain_starts(num_samples, v), clamped_units)
+        return self.run_chains(states, num_steps, mean, schedule, clamped_units)[1]
 
-    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
-        """What `walk` needs to hold visible units at checked `values`, where the mask says so, `(samples, visible)`.
+    def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
+        """What `_run_chains` needs to clamp visible units to checked `values` where the mask says so, both
+        `(samples, visible)`.
 
         Raises:
-            ValueError: if the machine cannot hold them.
+            ValueError: if the machine cannot clamp them.
         """
-        return Held(tf.constant(mask), tf.constant(values, self.state_dtype))
+        return Clamp(tf.constant(mask), tf.constant(values, self.state_dtype))
 
-    def _held(self, clamp: Any, values: Any, number: int | None = None) -> Held:
+    def _checked_clamp(self, clamp: Any, values: Any, number: int | None = None) -> Clamp:
         if not self.built:
             raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
-        return self.held(*checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype))
+        return self._clamp(*checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype))
 
     @property
     def clampable(self) -> Unit:
-        """The units that can be held in sampling."""
+        """The units that `clamp` and `values` are of in `sample`."""
         return self.visible
 
     def denoise(self, x: Any, num_steps: int = 1, method: str = "mean_field") -> tf.Tensor:
@@ -248,7 +203,7 @@ class Machine(Compiling, Learner):
         if not self.built:
             raise ValueError("A machine must be built before it denoises. Fit it, adapt it or call it on data.")
         num_steps = as_count(num_steps, "num_steps")
-        return self.as_function(_DENOISERS[method])(self.as_states(self._checked_rows(x)), num_steps)
+        return self._as_function(_DENOISERS[method])(self._as_states(self._checked_rows(x)), num_steps)
 
     def trajectories(self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Any = None) -> tf.Tensor:
         """Means of the visible units along Gibbs chains, each row `num_steps` sweeps after the one before.
@@ -259,41 +214,51 @@ class Machine(Compiling, Learner):
         Raises:
             ValueError: as `sample` does.
         """
-        state, rows = self._begin(num_chains, v), []
+        states, rows = self._chain_starts(num_chains, v), []
         for _ in range(positive_integer(num_rows, "num_rows")):
-            state, visible = self.advance(state, num_steps)
+            states, visible = self.run_chains(states, num_steps)
             rows.append(visible)
         return tf.stack(rows)
 
-    def advance(
+    def run_chains(
         self,
-        state: tf.Tensor,
-        num_steps: Any,
+        states: tf.Tensor,
+        num_steps: Count,
         mean: bool = True,
         schedule: tf.Tensor | None = None,
-        held: Held | None = None,
+        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """`walk`, compiled: chains that began with `start` or `start_from` go on from where they are."""
-        return self.as_function(type(self).walk)(state, as_count(num_steps, "num_steps"), mean, schedule, held)
+        """Gibbs chains that began in `initial_states`, or were returned by this, go on from where they are; compiled.
 
-    def _begin(self, num_samples: Any, v: Any) -> tf.Tensor:
+        Args:
+            states: of the chains, `(num_chains, units)`.
+            num_steps: sweeps, at least 1.
+            mean: whether to return means of the visible units at the last sweep, or states.
+            schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
+            clamp: units of `states` that keep their values.
+
+        Returns:
+            the states of the chains, and the visible states that belong to them, `(num_chains, visible)`, or means.
+        """
+        return self._as_function(type(self)._run_chains)(
+            states, as_count(num_steps, "num_steps"), mean, schedule, clamp
+        )
+
+    def _chain_starts(self, num_samples: Count, v: Any) -> tf.Tensor:
         if v is not None:
-            return self.start_from(self.as_states(self._checked_rows(v)))
+            return self._initial_states_from(self._as_states(self._checked_rows(v)))
         num_samples = as_count(num_samples, "num_samples")
         if not self.built:
             raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
-        return self.start(num_samples)
+        return self.initial_states(num_samples)
 
     # --- leaving
 
-    def endpoints(self) -> dict[str, tuple]:
+    def _endpoints(self) -> dict[str, tuple]:
         """What `export` writes: functions and their signatures, by name."""
         v = tf.TensorSpec((None, self.visible.width), tf.float32, name="v")
         counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
-        found = {"encode": (self.encode, [v]), "reconstruct": (self.reconstruct, [v])}
-        if self.has_free_energy:
-            found["free_energy"] = (self.free_energy, [v])
-        return {**found, "sample": (self.sample, counts)}
+        return {"encode": (self.encode, [v]), "reconstruct": (self.reconstruct, [v]), "sample": (self.sample, counts)}
 
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel whose endpoints are this machine's questions.
@@ -312,12 +277,12 @@ def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tens
     return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, machine.reconstruct(v)), (0, v))[1]
 
 
-def gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor, held: Held | None = None) -> tf.Tensor:
-    def step(k: tf.Tensor, state: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        state, mean = machine.walk(state, tf.constant(1), True, None, held)
-        return k + 1, state, total + mean
+def gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor, clamp: Clamp | None = None) -> tf.Tensor:
+    def step(k: tf.Tensor, states: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        states, mean = machine._run_chains(states, tf.constant(1), True, None, clamp)
+        return k + 1, states, total + mean
 
-    loop = (0, machine.start_from(v), tf.zeros_like(v))
+    loop = (0, machine._initial_states_from(v), tf.zeros_like(v))
     return tf.while_loop(lambda k, *_: k < num_steps, step, loop)[2] / tf.cast(num_steps, v.dtype)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rbm.models.labelled import Labelled, checked_num_classes
+from keras_rbm.models.class_head import checked_num_classes
+from keras_rbm.models.machine import Machine
 from keras_rbm.units import Unit
 
 
 def plain_network(
-    machine: Labelled,
+    machine: Machine,
     hidden: list[Unit],
     weights_of: Callable[[int], tuple[np.ndarray, np.ndarray]],
     num_classes: int,

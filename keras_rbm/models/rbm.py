@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import samplers
+from keras_rbm import checks, samplers
 from keras_rbm import units as unit_kinds
+from keras_rbm.abstract_rbm import AbstractRBM, assigned
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models import data as checks
-from keras_rbm.models.centering import balanced, centred, moved
-from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.machine import Machine, as_count, gibbs_average
+from keras_rbm.models.network import plain_network
 from keras_rbm.random import Draws, RandomStream
+from keras_rbm.samplers.chains import Clamp, run_chains
+from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
+from keras_rbm.training.couplings import Coupled
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import StepResult
+from keras_rbm.training.means import weighted_mean
+from keras_rbm.types import Beta, Count
 from keras_rbm.units.unit import as_dtype
 
 
@@ -46,8 +52,22 @@ def with_zero_gradients(h: tf.Tensor, *unused: tf.Tensor) -> tuple:
     return tf.identity(h), lambda dh: (dh, *(tf.zeros_like(u) for u in unused))
 
 
+class Contrast(NamedTuple):
+    """Data against samples.
+
+    Args:
+        result: the `loss` of each case, and what the sampler logs; gradients; what to keep.
+        samples: of the model.
+        hidden_field: of the data, `(batch, hidden)`.
+    """
+
+    result: StepResult
+    samples: samplers.Samples
+    hidden_field: tf.Tensor
+
+
 @keras.saving.register_keras_serializable("keras_rbm")
-class RBM(Machine):
+class RBM(AbstractRBM, Coupled, Machine):
     """A restricted Boltzmann machine: a layer you can stack, a model you can fit.
 
         E(v, h) = base(v) - b . v + base(h) - c . h - v . w_rec . h
@@ -68,6 +88,9 @@ class RBM(Machine):
         sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
+        missing_steps: Gibbs sweeps that draw missing values, at least 1, if NaN in the data is to mean missing:
+            learning then follows the likelihood of what was observed. 0 refuses NaN.
+        seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
         centered: whether to follow the centred gradient, which the data's and hidden units' means do not disturb.
         offset_rate: how fast those means move to the batch's, in (0, 1]; 1 takes each batch's own. The first steps
             average all batches so far.
@@ -75,9 +98,6 @@ class RBM(Machine):
             `keras_rbm.regularizers.Sparsity`.
         kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
-        missing_steps: Gibbs sweeps that draw missing values, at least 1, if NaN in the data is to mean missing:
-            learning then follows the likelihood of what was observed. 0 refuses NaN.
-        seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
 
     Raises:
         ValueError: for counts that are not positive, unknown names, or Gaussian or ReLU units on both sides without a
@@ -97,6 +117,12 @@ class RBM(Machine):
         Wiskott, 2016, "How to center deep Boltzmann machines".
     """
 
+    hidden: unit_kinds.Unit = assigned()
+    w_rec: keras.Variable = assigned()
+    stream: RandomStream = assigned()
+    sampler: samplers.Sampler = assigned()
+    state_dtype = Machine.state_dtype
+
     def __init__(
         self,
         units: int,
@@ -104,43 +130,23 @@ class RBM(Machine):
         hidden: Any = "bernoulli",
         sampler: Any = "cd",
         tied: bool = True,
-        centered: bool = True,
-        offset_rate: float = 0.01,
-        activity_regularizer: Any = None,
-        kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        kernel_constraint: Any = None,
         missing_steps: int = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed=seed, activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(seed=seed, **kwargs)
         self.units = positive_integer(units, "units")
-        self.stream = RandomStream(seed, name="stream")
         self._visible = unit_kinds.get(visible, dtype=self.dtype_policy, name="visible")
         self.hidden = unit_kinds.get(hidden, dtype=self.dtype_policy, name="hidden")
-        check_bounded(self.visible, self.hidden, kernel_constraint)
+        check_bounded(self.visible, self.hidden, self.kernel_constraint)
         if missing_steps != 0 or isinstance(missing_steps, bool):
             positive_integer(missing_steps, "missing_steps")  # 0 is for none
         self.missing_steps = missing_steps
-        if not 0 < offset_rate <= 1:
-            raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
         self.tied = tied
-        self.centered = centered
-        self.offset_rate = float(offset_rate)
-        self.kernel_initializer = keras.initializers.get(
-            keras.initializers.RandomNormal(stddev=0.01, seed=seed)
-            if kernel_initializer is None
-            else kernel_initializer
-        )
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self._trackers = {"reconstruction_error": keras.metrics.Mean("reconstruction_error")}
-        for name in self.sampler.log_names:
-            self._trackers[name] = keras.metrics.Mean(name)
-        if self.visible.is_binary:
-            self._trackers["pseudo_log_likelihood"] = keras.metrics.Mean("pseudo_log_likelihood")
+        names = ["reconstruction_error", *self.sampler.log_names]
+        names += ["pseudo_log_likelihood"] if self.visible.is_binary else []
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
     def visible(self) -> unit_kinds.Unit:
@@ -155,40 +161,26 @@ class RBM(Machine):
         num_visible = int(input_shape[1])
         self.visible.build((None, num_visible))
         self.hidden.build((None, self.units))
-        options = {"regularizer": self.kernel_regularizer, "constraint": self.kernel_constraint}
-        self.w_rec = self.add_weight(
-            shape=(num_visible, self.units), initializer=self.kernel_initializer, name="w_rec", **options
-        )
+        self.w_rec = self._add_kernel((num_visible, self.units), "w_rec")
         if not self.tied:
-            self._w_gen = self.add_weight(
-                shape=(self.units, num_visible),
-                initializer=lambda shape, dtype: tf.cast(tf.transpose(self.w_rec), dtype),
-                name="w_gen",
-                **options,
+            self._w_gen = self._add_kernel(
+                (self.units, num_visible), "w_gen", lambda shape, dtype: tf.cast(tf.transpose(self.w_rec), dtype)
             )
         if self.centered:
-            for name, width in (("visible_offset", num_visible), ("hidden_offset", self.units), ("offset_age", None)):
-                offset = self.add_weight(
-                    shape=() if width is None else (width,),
-                    dtype=self.state_dtype,
-                    initializer="zeros",
-                    trainable=False,
-                    aggregation="mean",
-                    name=name,
-                )
-                setattr(self, name, offset)
+            self.visible_offset = self._add_offset((num_visible,), "visible_offset")
+            self.hidden_offset = self._add_offset((self.units,), "hidden_offset")
+            self.offset_age = self._add_offset((), "offset_age")
         self.sampler.prepare(self)
         self.built = True
 
     def undirected(self) -> RBM:
         return self
 
-    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         return v, tf.zeros(tf.shape(v)[:1], v.dtype)
 
-    def annealed(self) -> RBM:
-        """The machine that annealing moves."""
-        return self
+    def _exact_log_score(self, v: tf.Tensor) -> tf.Tensor:
+        return -self.free_energy(v)
 
     @property
     def w_gen(self) -> tf.Tensor:
@@ -197,42 +189,27 @@ class RBM(Machine):
 
     # --- conditionals
 
-    def hidden_field(self, v: tf.Tensor, beta: Any = 1.0) -> tf.Tensor:
-        """`beta * (c + v . w_rec)`, `(batch, units)`."""
-        return self.hidden.field(self.hidden_input(v), beta)
-
-    def visible_field(self, h: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0) -> tf.Tensor:
-        """`(1 - beta) * base_bias + beta * (b + h . w_gen)`, `(batch, visible)`."""
-        return self.visible.field(self.visible_input(h), beta, base_bias)
-
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
-        """What visible states bring to the hidden units' fields: `v . w_rec`, `(batch, units)`."""
-        return self.product(v, self.w_rec)
+        return self._product(v, self.w_rec)
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
-        """What hidden states bring to the visible units' fields: `h . w_gen`, `(batch, visible)`."""
-        return self.product(h, self.w_rec, True) if self.tied else self.product(h, self._w_gen)
+        return self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
 
-    def product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
-        """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
-        dtype = self.compute_dtype
-        return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype), transpose_b=transpose), x.dtype)
-
-    def mean_h_from_v(self, v: Any, beta: Any = 1.0) -> tf.Tensor:
+    def mean_h_from_v(self, v: Any, beta: Beta = 1.0) -> tf.Tensor:
         """Means of the hidden units given `v` `(batch, visible)`, `(batch, units)`."""
-        return self.hidden.mean(self.hidden_field(self.as_states(v), beta))
+        return self.hidden.mean(self.hidden_field(self._as_states(v), beta))
 
-    def sample_h_from_v(self, v: Any, beta: Any = 1.0) -> tf.Tensor:
+    def sample_h_from_v(self, v: Any, beta: Beta = 1.0) -> tf.Tensor:
         """Hidden states drawn given `v` `(batch, visible)`, `(batch, units)`."""
-        return self.hidden.sample(self.hidden_field(self.as_states(v), beta), self.stream)
+        return self.hidden.sample(self.hidden_field(self._as_states(v), beta), self.stream)
 
-    def mean_v_from_h(self, h: Any, beta: Any = 1.0) -> tf.Tensor:
+    def mean_v_from_h(self, h: Any, beta: Beta = 1.0) -> tf.Tensor:
         """Means of the visible units given `h` `(batch, units)`, `(batch, visible)`."""
-        return self.visible.mean(self.visible_field(self.as_states(h, self.units), beta))
+        return self.visible.mean(self.visible_field(self._as_states(h, self.units), beta))
 
-    def sample_v_from_h(self, h: Any, beta: Any = 1.0) -> tf.Tensor:
+    def sample_v_from_h(self, h: Any, beta: Beta = 1.0) -> tf.Tensor:
         """Visible states drawn given `h` `(batch, units)`, `(batch, visible)`."""
-        return self.visible.sample(self.visible_field(self.as_states(h, self.units), beta), self.stream)
+        return self.visible.sample(self.visible_field(self._as_states(h, self.units), beta), self.stream)
 
     def encode(self, v: Any) -> tf.Tensor:
         return self.mean_h_from_v(v)
@@ -250,15 +227,13 @@ class RBM(Machine):
     def energy(self, v: Any, h: Any) -> tf.Tensor:
         """`E(v, h)` of `v` `(batch, visible)` and `h` `(batch, units)`, nats, `(batch,)`."""
         self._require_energy()
-        v, h = self.as_states(v), self.as_states(h, self.units)
-        coupling = tf.reduce_sum(self.product(v, self.w_rec) * h, -1)
+        v, h = self._as_states(v), self._as_states(h, self.units)
+        coupling = tf.reduce_sum(self.hidden_input(v) * h, -1)
         return self.visible.energy(v) + self.hidden.energy(h) - coupling
 
     def free_energy(self, v: Any) -> tf.Tensor:
-        """`F(v) = -log sum_h exp(-E(v, h))` of `v` `(batch, visible)`, nats, `(batch,)`."""
         self._require_energy()
-        v = self.as_states(v)
-        return self.visible.energy(v) - self.hidden.log_partition(self.hidden_field(v))
+        return super().free_energy(self._as_states(v))
 
     @property
     def has_free_energy(self) -> bool:
@@ -274,7 +249,7 @@ class RBM(Machine):
 
     # --- samples
 
-    def gibbs(self, v: Any, num_steps: Any = 1, beta: Any = 1.0) -> tf.Tensor:
+    def gibbs(self, v: Any, num_steps: Count = 1, beta: Beta = 1.0) -> tf.Tensor:
         """Block Gibbs sampling from given states, compiled.
 
         Args:
@@ -282,22 +257,18 @@ class RBM(Machine):
             num_steps: sweeps, at least 1.
             beta: inverse temperature, which scales the fields: a number, or `(batch, 1)`.
         """
-        v = self.as_states(v)
-        return self.as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
+        v = self._as_states(v)
+        return self._as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
 
-    def start(self, num_samples: Any) -> tf.Tensor:
-        zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
-        return self.visible.sample(self.visible.field(zeros), self.stream)
-
-    def walk(
+    def _run_chains(
         self,
-        state: tf.Tensor,
+        states: tf.Tensor,
         num_steps: tf.Tensor,
         mean: bool,
         schedule: tf.Tensor | None = None,
-        held: samplers.Held | None = None,
+        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        return samplers.walk(self, state, num_steps, mean, schedule, held)
+        return run_chains(self, states, num_steps, mean, schedule, clamp)
 
     def impute(self, x: Any, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
         """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.
@@ -314,91 +285,117 @@ class RBM(Machine):
         if not np.isnan(x).any():
             raise ValueError("`x` must have missing values, NaN, to be filled in. Received: none")
         burn_in = as_count(burn_in, "burn_in")
-        held = self._held("observed", x)
-        state, _ = self.advance(held.put(self.start(len(held.mask))), burn_in, False, None, held)
-        averaged = self.as_function(gibbs_average)(state, as_count(num_steps, "num_steps"), held)
-        return held.put(averaged)
+        observed = self._checked_clamp("observed", x)
+        states = observed.apply(self.initial_states(len(observed.mask)))
+        states, _ = self.run_chains(states, burn_in, False, None, observed)
+        averaged = self._as_function(gibbs_average)(states, as_count(num_steps, "num_steps"), observed)
+        return observed.apply(averaged)
 
-    def first_weights(self) -> Any:
+    def _first_kernel(self) -> Any:
         return self.w_rec
 
-    def reconstruction_field(self, v: Any) -> tf.Tensor:
+    def _reconstruction_field(self, v: Any) -> tf.Tensor:
         return self.visible_field(self.mean_h_from_v(v))
 
     # --- learning
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        if self.missing_steps:
-            v = self._completed(v)
-        lesson = self.contrast(v, weights, self.sampler.negative_phase(self, v, weights))
-        lesson.values["reconstruction_error"] = self.reconstruction_error(v)
+    def _gradients(self, batch: Batch) -> StepResult:
+        v = self._completed(batch.v) if self.missing_steps else batch.v
+        contrast = self._contrastive_gradients(v, batch.weights)
+        values = contrast.result.values
+        values["reconstruction_error"] = self._reconstruction_error_of(v, contrast.hidden_field)
         if "pseudo_log_likelihood" in self._trackers:
-            lesson.values["pseudo_log_likelihood"] = one_flip(self, v, self.stream)
-        return lesson
+            values["pseudo_log_likelihood"] = one_flip(self, v, contrast.hidden_field, self.stream)
+        return contrast.result
 
     def _completed(self, v: tf.Tensor) -> tf.Tensor:
         """`v` with its missing values drawn given the others."""
-        held = samplers.Held(~tf.math.is_nan(v), v)
-        start = held.put(self.visible.sample(self.visible.field(tf.zeros_like(v)), self.stream))
-        return samplers.gibbs(self, start, self.missing_steps, held=held)
+        observed = Clamp(~tf.math.is_nan(v), v)
+        start = observed.apply(self._drawn_from_biases(v, self.stream))
+        return samplers.gibbs(self, start, self.missing_steps, clamp=observed)
 
-    def contrast(self, v: tf.Tensor, weights: tf.Tensor, samples: samplers.Samples) -> Lesson:
-        """Free energy of data against that of samples, and its gradient, centred if this RBM is.
+    def _contrastive_gradients(self, v: tf.Tensor, weights: tf.Tensor) -> Contrast:
+        """Free energy of data against that of the sampler's samples, and its gradient, centred if this RBM is.
 
         Offsets are moving averages of the means of the data and of their hidden units (see `offset_rate`). Each is
-        balanced by the bias on the other side, and is 0 if that is not trained.
+        balanced by the bias on the other side, and is 0 if that is not trained. The data's field is computed once.
 
         Args:
             v: data, `(batch, visible)`, with case weights `(batch,)`.
-            samples: of the model, taken as constants.
-
-        Returns:
-            the `loss` of each case, `(batch,)`, and what the sampler logs; the gradients; and what to keep: offsets and
-            the sampler's state.
 
         Reference:
             Melchior, Fischer & Wiskott, 2016, "How to center deep Boltzmann machines".
         """
+        self._require_energy()
         b, c = self.visible.bias, self.hidden.bias
         variables = [self.w_rec, b, c, *self.visible.other_parameters, *self.hidden.other_parameters]
-        v_model = tf.stop_gradient(samples.v)
-        with tf.GradientTape() as tape:
+        penalized = self.activity_regularizer is not None
+        with tf.GradientTape(persistent=penalized) as tape:
             tape.watch([variable.value for variable in variables])
-            losses = self.free_energy(v) - weighted_mean(self.free_energy(v_model), samples.weights)
+            hidden_input = self.hidden_input(v)
+            field = self._hidden_field_of(hidden_input)
+            with tape.stop_recording():
+                samples = self.sampler.negative_phase(self, v, weights, hidden_input)
+            losses = self._free_energy_of(v, field)
+            losses -= weighted_mean(self.free_energy(tf.stop_gradient(samples.v)), samples.weights)
             loss = weighted_mean(losses, weights)
+            if penalized:
+                penalty = self.activity_regularizer(weighted_mean(self.hidden.mean(field), weights)[None])
         dw, db, dc, *others = tape.gradient(loss, variables)
-        offsets = self._moved_offsets(v, weights) if self.centered else []
-        if offsets:
+        offsets = []
+        if self.centered:
+            own, means = [self.visible_offset, self.hidden_offset], [v, self.hidden.mean(field)]
+            offsets = updated_offsets(own, self.offset_age, means, weights, self.offset_rate)
             now = [tf.cast(x, dw.dtype) for _, x in offsets[:2]]
-            (dw,), (db, dc) = centred([dw], [db, dc], balanced(now, [b, c], self.trainable_variables))
+            now = balanced_offsets(now, [b, c], self.trainable_variables)
+            (dw,), (db, dc) = centered_gradients([dw], [db, dc], now)
         gradients = [dw, db, dc]
 
-        def keep() -> None:
+        def commit() -> None:
             for variable, value in offsets:
                 variable.assign(value)
             self.sampler.update(samples, gradients)
 
-        # What penalises the activity is added after centring, or it would leak into the visible bias.
-        penalty = self._activity_gradient(v, weights)
-        total = gradients if penalty is None else [a + p for a, p in zip(gradients, penalty, strict=True)]
+        total = [dw, db, dc, *others]
+        if penalized:  # added after centring, or it would leak into the visible bias
+            total[0] += tape.gradient(penalty, self.w_rec)
+            total[2] += tape.gradient(penalty, c)
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
-        return Lesson(values, list(zip(variables, [*total, *others], strict=True)), keep)
+        return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
 
-    def _moved_offsets(self, v: tf.Tensor, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
-        """The means of data and hidden units with this batch in them, and how many batches that makes."""
-        offsets, means = [self.visible_offset, self.hidden_offset], [v, self.mean_h_from_v(v)]
-        return moved(offsets, self.offset_age, means, weights, self.offset_rate)
+    # --- leaving
 
-    def _activity_gradient(self, v: tf.Tensor, weights: tf.Tensor) -> list[tf.Tensor] | None:
-        """Gradient of the activity regularizer's penalty in W, b and c."""
-        if self.activity_regularizer is None:
-            return None
-        with tf.GradientTape() as tape:
-            penalty = self.activity_regularizer(weighted_mean(self.mean_h_from_v(v), weights)[None])
-        dw, dc = tape.gradient(penalty, [self.w_rec, self.hidden.bias])
-        return [dw, tf.zeros_like(self.visible.bias), dc]
+    def _endpoints(self) -> dict[str, tuple]:
+        endpoints = super()._endpoints()
+        if self.has_free_energy:
+            sample = endpoints.pop("sample")
+            endpoints |= {"free_energy": (self.free_energy, endpoints["encode"][1]), "sample": sample}
+        return endpoints
 
-    def as_tied(self, sampler: Any) -> RBM:
+    def classifier(
+        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Any = None
+    ) -> keras.Model:
+        """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
+
+        Nothing of this package is in it, so it deploys where only Keras is installed.
+
+        Args:
+            num_classes: number of classes, at least 2.
+            dropout, input_dropout: fraction of the hidden units, and of the inputs, that is dropped in training. Keras
+                scales what is kept, so the pretrained weights are taken as they are.
+            kernel_constraint: of both layers, as in `keras.layers.Dense`: `keras.constraints.MaxNorm(4)` goes well with
+                dropout.
+
+        Raises:
+            ValueError: if the RBM is not built, or an argument is out of range.
+        """
+
+        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
+            return np.asarray(self.w_rec), np.asarray(self.hidden.bias)
+
+        return plain_network(self, [self.hidden], layer, num_classes, [], dropout, input_dropout, kernel_constraint)
+
+    def _as_tied(self, sampler: Any) -> RBM:
         """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""
         config = {**self.get_config(), "tied": True, "sampler": sampler}
         tied = type(self).from_config({**config, "visible": self.visible, "hidden": self.hidden})
@@ -407,8 +404,8 @@ class RBM(Machine):
         tied.stream.key.assign(self.stream.key)
         return tied
 
-    def take_weights(self, tied: RBM) -> None:
-        """Takes over what a tied RBM of the same sizes and units has learnt: one made by `as_tied`, or one trained
+    def copy_weights_from(self, tied: RBM) -> None:
+        """Takes over what a tied RBM of the same sizes and units has learnt: one made by `_as_tied`, or one trained
         before, which a DBN's layer then starts from.
 
         Raises:
@@ -437,8 +434,8 @@ class RBM(Machine):
         if not self.tied:
             self._w_gen.assign(tied.w_gen)
 
-    def adapt_to_moments(self, mean: Any, variance: Any, count: Any) -> None:
-        super().adapt_to_moments(mean, variance, count)
+    def _adapt_to_moments(self, mean: Any, variance: Any, count: Any) -> None:
+        super()._adapt_to_moments(mean, variance, count)
         self.sampler.reset(self)
 
     def get_config(self) -> dict:
@@ -450,14 +447,7 @@ class RBM(Machine):
             "hidden": serialize(self.hidden),
             "sampler": serialize(self.sampler),
             "tied": self.tied,
-            "centered": self.centered,
-            "offset_rate": self.offset_rate,
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "missing_steps": self.missing_steps,
-            "seed": self.seed,
         }
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rbm import arguments
 from keras_rbm.samplers.cd import CD
+from keras_rbm.samplers.chains import Clamp, gibbs, run_chains, sweep
 from keras_rbm.samplers.diagnostics import Mixing, mixing
 from keras_rbm.samplers.fast_pcd import FastPCD
-from keras_rbm.samplers.gibbs import Held, gibbs, sweep, walk
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Sampler, Samples
 from keras_rbm.samplers.tempering import ParallelTempering
@@ -20,8 +20,8 @@ __all__ = [
     "CD",
     "PCD",
     "BlockGibbs",
+    "Clamp",
     "FastPCD",
-    "Held",
     "Mixing",
     "ParallelTempering",
     "Sampler",
@@ -29,8 +29,8 @@ __all__ = [
     "get",
     "gibbs",
     "mixing",
+    "run_chains",
     "sweep",
-    "walk",
 ]
 
 _KNOWN: dict[str, type[Sampler]] = {"cd": CD, "pcd": PCD, "fast_pcd": FastPCD, "parallel_tempering": ParallelTempering}

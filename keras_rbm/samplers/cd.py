@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
-from keras_rbm.samplers.gibbs import gibbs
+from keras_rbm.abstract_rbm import AbstractRBM
+from keras_rbm.samplers.chains import gibbs
 from keras_rbm.samplers.sampler import Sampler, Samples
 
 
@@ -30,6 +29,8 @@ class CD(Sampler):
         Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
     """
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
+    def negative_phase(
+        self, rbm: AbstractRBM, v_data: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor | None = None
+    ) -> Samples:
         # A sample counts as much as the case that it started from.
-        return Samples(gibbs(machine, v_data, self.num_steps), weights)
+        return Samples(gibbs(rbm, v_data, self.num_steps, hidden_input=hidden_input), weights)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_model, positive_integer
-from keras_rbm.samplers.gibbs import gibbs
-from keras_rbm.samplers.pcd import PCD
+from keras_rbm.arguments import positive_integer
+from keras_rbm.scored import Scored, checked_model
 
 #: Random projections of the visible states that are looked at beside the free energy.
 _PROJECTIONS = 4
@@ -27,7 +26,7 @@ class Mixing(NamedTuple):
     potential_scale_reduction: float
 
 
-def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
+def mixing(model: Scored, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     """Lets the chains of a model's sampler go on at the present parameters, and diagnoses them.
 
     Looked at are the free energy and four random projections of the visible states. Persistent chains go on from where
@@ -49,16 +48,15 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     """
     import tensorflow_probability as tfp
 
-    rbm = checked_model(model).undirected()
+    rbm, sampler = checked_model(model).undirected(), model.sampler
     for name, number, least in (("num_steps", num_steps, 4), ("num_chains", num_chains, 2)):
         if positive_integer(number, name) < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={number}")
     key = rbm.stream.key.numpy()
-    persistent = isinstance(rbm.sampler, PCD)
-    if persistent and rbm.sampler.num_chains < 2:
+    if sampler.num_chains == 1:
         raise ValueError("Chains are compared, so the sampler must have at least 2. Received: num_chains=1")
-    start = tf.identity(rbm.sampler.chains.value) if persistent else rbm.start(num_chains)
-    trace = rbm.as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
+    start = rbm.initial_states(num_chains) if sampler.chains is None else tf.identity(sampler.chains.value)
+    trace = model._as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
     rbm.stream.key.assign(key)
     trace = trace[:, :, trace.std((0, 1)) > 0]  # a statistic that never changes says nothing
     if not trace.size:
@@ -74,19 +72,16 @@ def mixing(model: Any, num_steps: int = 1000, num_chains: int = 100) -> Mixing:
     return Mixing(float(np.min(size)), float(np.max(r_hat)))
 
 
-def _trace(rbm: Any, chains: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+def _trace(model: Scored, chains: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
     """The statistics along the chains, `(num_steps, chains, statistics)`."""
-    rng = np.random.default_rng(0)
+    rbm, rng = model.undirected(), np.random.default_rng(0)
     directions = tf.constant(rng.normal(size=(rbm.visible.width, _PROJECTIONS)), chains.dtype)
 
     def step(k: tf.Tensor, chains: tf.Tensor, trace: tf.TensorArray) -> tuple:
-        if isinstance(rbm.sampler, PCD):
-            samples = rbm.sampler.advance(rbm, chains)
-            v, chains = samples.v, samples.state["chains"]
-        else:
-            v = chains = gibbs(rbm, chains, 1)
-        found = tf.concat([rbm.free_energy(v)[:, None], v @ directions], 1)
-        return k + 1, chains, trace.write(k, found)
+        samples = model.sampler.run_chains(rbm, chains)
+        v, chains = samples.v, samples.state["chains"]
+        statistics = tf.concat([rbm.free_energy(v)[:, None], v @ directions], 1)
+        return k + 1, chains, trace.write(k, statistics)
 
     trace = tf.TensorArray(chains.dtype, num_steps)
     return tf.while_loop(lambda k, *_: k < num_steps, step, (0, chains, trace))[2].stack()

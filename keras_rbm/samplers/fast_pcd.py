@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_rbm.abstract_rbm import AbstractRBM, assigned
+from keras_rbm.random import RandomStream
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Samples
 from keras_rbm.units import Unit
 
 
-class _Shifted(NamedTuple):
-    """A machine whose parameters are shifted, for sampling only."""
+class ShiftedRBM(AbstractRBM):
+    """An RBM with fast weights beside its own.
 
-    visible: Unit
-    hidden: Unit
-    stream: Any
-    weights: tf.Tensor
-    visible_shift: tf.Tensor
-    hidden_shift: tf.Tensor
+    Args:
+        rbm: whose units and parameters these are.
+        shifts: what is added to its weights, its visible and its hidden bias.
+    """
+
+    visible: Unit = assigned()
+    hidden: Unit = assigned()
+    stream: RandomStream = assigned()
+    state_dtype: str = assigned()
+    w_rec: tf.Tensor = assigned()
+
+    def __init__(self, rbm: AbstractRBM, shifts: list[tf.Tensor]) -> None:
+        self.visible, self.hidden = rbm.visible, rbm.hidden
+        self.stream, self.state_dtype = rbm.stream, rbm.state_dtype
+        weights, self._visible_shift, self._hidden_shift = shifts
+        self.w_rec = tf.cast(rbm.w_rec, weights.dtype) + weights
 
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(v, self.weights) + self.hidden_shift
+        return tf.matmul(v, self.w_rec) + self._hidden_shift
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(h, self.weights, transpose_b=True) + self.visible_shift
+        return tf.matmul(h, self.w_rec, transpose_b=True) + self._visible_shift
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -71,29 +83,26 @@ class FastPCD(PCD):
             raise ValueError(f"`decay` must be in [0, 1). Received: decay={decay!r}")
         self.fast_learning_rate, self.decay = float(fast_learning_rate), float(decay)
 
-    def prepare(self, machine: Any) -> None:
+    def prepare(self, rbm: AbstractRBM) -> None:
         if not self.built:
             shapes = {
-                "fast_weights": (machine.visible.width, machine.hidden.width),
-                "fast_visible_bias": (machine.visible.width,),
-                "fast_hidden_bias": (machine.hidden.width,),
+                "fast_weights": (rbm.visible.width, rbm.hidden.width),
+                "fast_visible_bias": (rbm.visible.width,),
+                "fast_hidden_bias": (rbm.hidden.width,),
             }
             self.fast = [
-                self.add_weight(shape=shape, dtype=machine.state_dtype, initializer="zeros", trainable=False, name=name)
+                self.add_weight(shape=shape, dtype=rbm.state_dtype, initializer="zeros", trainable=False, name=name)
                 for name, shape in shapes.items()
             ]
-        super().prepare(machine)
+        super().prepare(rbm)
 
-    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
-        super().reset(machine, states)
+    def reset(self, rbm: AbstractRBM, states: tf.Tensor | None = None) -> None:
+        super().reset(rbm, states)
         for variable in self.fast:
             variable.assign(tf.zeros_like(variable))
 
-    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
-        fast_weights, visible_shift, hidden_shift = (tf.convert_to_tensor(f) for f in self.fast)
-        w = tf.cast(machine.w_rec, fast_weights.dtype) + fast_weights
-        shifted = _Shifted(machine.visible, machine.hidden, machine.stream, w, visible_shift, hidden_shift)
-        return super().advance(shifted, chains)
+    def run_chains(self, rbm: AbstractRBM, chains: tf.Tensor) -> Samples:
+        return super().run_chains(ShiftedRBM(rbm, [tf.convert_to_tensor(x) for x in self.fast]), chains)
 
     def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
         super().update(samples, gradients)

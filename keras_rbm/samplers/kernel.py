@@ -7,9 +7,11 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_rbm.arguments import checked_model, positive_integer
+from keras_rbm.abstract_rbm import AbstractRBM
+from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
-from keras_rbm.samplers.gibbs import sweep
+from keras_rbm.samplers.chains import sweep
+from keras_rbm.scored import checked_model
 from keras_rbm.units.unit import as_dtype
 
 
@@ -32,16 +34,17 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
 
     ```python
     kernel = keras_rbm.samplers.BlockGibbs(rbm)
-    v = tfp.mcmc.sample_chain(1000, rbm.start(4), kernel=kernel, trace_fn=None, seed=(0, 1))  # (1000, 4, visible)
+    v = tfp.mcmc.sample_chain(1000, rbm.initial_states(4), kernel=kernel, trace_fn=None, seed=(0, 1))  # (1000, 4, visible)
     ```
     """
 
-    def __init__(self, rbm: Any, num_steps: int = 1, beta: float = 1.0) -> None:
-        if checked_model(rbm).undirected() is not rbm:
+    def __init__(self, rbm: AbstractRBM, num_steps: int = 1, beta: float = 1.0) -> None:
+        model = checked_model(rbm)
+        if model.undirected() is not rbm:
             raise TypeError(f"Block Gibbs sampling is that of an RBM. Received: {type(rbm).__name__}")
         if isinstance(beta, str) or not beta >= 0:
             raise ValueError(f"`beta` must be at least 0. Received: beta={beta!r}")
-        self.rbm = rbm
+        self.rbm, self._as_states = rbm, model._as_states
         self._parameters = {"rbm": rbm, "num_steps": positive_integer(num_steps, "num_steps"), "beta": beta}
 
     @property
@@ -55,8 +58,10 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
     def bootstrap_results(self, init_state: tf.Tensor) -> tuple:
         return ()
 
-    def one_step(self, current_state: tf.Tensor, previous_kernel_results: tuple, seed: Any = None) -> tuple:
-        v = self.rbm.as_states(current_state)
+    def one_step(
+        self, current_state: tf.Tensor, previous_kernel_results: tuple, seed: tf.Tensor | tuple[int, int] | None = None
+    ) -> tuple:
+        v = self._as_states(current_state)
         draws = Draws(tfp.random.sanitize_seed(seed))
         for _ in range(self._parameters["num_steps"]):
             v = sweep(self.rbm, v, as_dtype(self._parameters["beta"], v.dtype), draws=draws)

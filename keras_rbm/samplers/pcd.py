@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
-from keras_rbm.samplers.gibbs import gibbs
+from keras_rbm.samplers.chains import gibbs
 from keras_rbm.samplers.sampler import Sampler, Samples
 
 
@@ -30,10 +31,11 @@ class PCD(Sampler):
     ```
 
     Reference:
-        Tieleman, 2008, "Training restricted Boltzmann machines using approximations to the likelihood gradient".
+        Tieleman, 2008, "Training restricted Boltzmann rbms using approximations to the likelihood gradient".
     """
 
     chains: keras.Variable
+    num_chains: int
 
     def __init__(self, num_steps: int = 1, num_chains: int = 100, **kwargs: Any) -> None:
         super().__init__(num_steps, **kwargs)
@@ -44,40 +46,39 @@ class PCD(Sampler):
         """How many states the chains have in all."""
         return self.num_chains
 
-    def prepare(self, machine: Any) -> None:
+    def prepare(self, rbm: AbstractRBM) -> None:
         if self.built:
-            if self.chains.shape[1] != machine.visible.width:
+            if self.chains.shape[1] != rbm.visible.width:
                 raise ValueError(
-                    f"A sampler's chains belong to one model. Received: a model with {machine.visible.width} visible "
+                    f"A sampler's chains belong to one model. Received: a model with {rbm.visible.width} visible "
                     f"units for chains of width {self.chains.shape[1]}. Give this model a sampler of its own."
                 )
             return
         self.chains = self.add_weight(
-            shape=(self.num_rows, machine.visible.width),
-            dtype=machine.state_dtype,
-            initializer=lambda shape, dtype: self._start(
-                machine, Draws(machine.stream.key.value - tf.constant([0, 1], tf.int64))
-            ),
+            shape=(self.num_rows, rbm.visible.width),
+            dtype=rbm.state_dtype,
+            initializer=lambda shape, dtype: self._initial(rbm, rbm.stream.previous()),
             trainable=False,
             name="chains",
         )
         self.built = True
 
-    def _start(self, machine: Any, draws: Draws) -> tf.Tensor:
-        zeros = tf.zeros((self.num_rows, machine.visible.width), machine.state_dtype)
-        return machine.visible.sample(machine.visible.field(zeros), draws)
+    def _initial(self, rbm: AbstractRBM, draws: Draws) -> tf.Tensor:
+        return rbm._drawn_from_biases(tf.zeros((self.num_rows, rbm.visible.width), rbm.state_dtype), draws)
 
-    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
+    def reset(self, rbm: AbstractRBM, states: tf.Tensor | None = None) -> None:
         if states is None:
-            states = self._start(machine, machine.stream)
+            states = self._initial(rbm, rbm.stream)
         self.chains.assign(tf.gather(states, tf.range(self.num_rows) % tf.shape(states)[0]))
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> Samples:
-        return self.advance(machine, tf.identity(self.chains.value))
+    def negative_phase(
+        self, rbm: AbstractRBM, v_data: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor | None = None
+    ) -> Samples:
+        return self.run_chains(rbm, tf.identity(self.chains.value))
 
-    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
+    def run_chains(self, rbm: AbstractRBM, chains: tf.Tensor) -> Samples:
         """Where `chains` `(num_rows, visible)` are after `num_steps` sweeps."""
-        v = gibbs(machine, chains, self.num_steps)
+        v = gibbs(rbm, chains, self.num_steps)
         return Samples(v, tf.ones(self.num_chains, v.dtype), {"chains": v})
 
     def get_config(self) -> dict:

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_betas, positive_integer
-from keras_rbm.samplers.gibbs import sweep_from
+from keras_rbm.samplers.chains import sweep_from
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Samples
 
@@ -78,65 +79,63 @@ class ParallelTempering(PCD):
     def num_rows(self) -> int:
         return self.num_temperatures * self.num_chains
 
-    def prepare(self, machine: Any) -> None:
+    def prepare(self, rbm: AbstractRBM) -> None:
         if not self.built:
-            options = {"dtype": machine.state_dtype, "trainable": False}
+            options = {"dtype": rbm.state_dtype, "trainable": False}
             self.base_bias = self.add_weight(
-                shape=(machine.visible.width,),
-                initializer=lambda shape, dtype: tf.cast(machine.visible.bias, dtype),
+                shape=(rbm.visible.width,),
+                initializer=lambda shape, dtype: tf.cast(rbm.visible_bias, dtype),
                 name="base_bias",
                 **options,
             )
             self.swap_rates = self.add_weight(
                 shape=(self.num_temperatures - 1,), initializer="ones", name="swap_rates", **options
             )
-        super().prepare(machine)
+        super().prepare(rbm)
 
-    def reset(self, machine: Any, states: tf.Tensor | None = None) -> None:
-        super().reset(machine, states)
-        self.base_bias.assign(machine.visible.bias)
+    def reset(self, rbm: AbstractRBM, states: tf.Tensor | None = None) -> None:
+        super().reset(rbm, states)
+        self.base_bias.assign(rbm.visible_bias)
         self.swap_rates.assign(tf.ones_like(self.swap_rates))
 
-    def advance(self, machine: Any, chains: tf.Tensor) -> Samples:
+    def run_chains(self, rbm: AbstractRBM, chains: tf.Tensor) -> Samples:
         v, rates = chains, tf.identity(self.swap_rates.value)
         total = tf.zeros((), v.dtype)
         if self.num_steps == 1:
-            v, rates, total = self._swap_and_sweep(machine, v, rates, total)
+            v, rates, total = self._swap_and_sweep(rbm, v, rates, total)
         else:
             _, v, rates, total = tf.while_loop(
                 lambda step, *_: step < self.num_steps,
-                lambda step, *loop: (step + 1, *self._swap_and_sweep(machine, *loop)),
+                lambda step, *loop: (step + 1, *self._swap_and_sweep(rbm, *loop)),
                 (0, v, rates, total),
             )
         logs = {"swap_acceptance": total / self.num_steps, "swap_acceptance_min": tf.reduce_min(rates)}
         cold = v[-self.num_chains :]
         return Samples(cold, tf.ones(self.num_chains, v.dtype), {"chains": v, "swap_rates": rates}, logs)
 
-    def _swap_and_sweep(self, machine: Any, v: tf.Tensor, rates: tf.Tensor, total: tf.Tensor) -> tuple:
+    def _swap_and_sweep(self, rbm: AbstractRBM, v: tf.Tensor, rates: tf.Tensor, total: tf.Tensor) -> tuple:
         """One sweep of all temperatures; `v` is `(temperatures * chains, visible)`, the hottest first."""
         number, chains = self.num_temperatures, self.num_chains
-        parity = machine.stream.integers([], 2) if number > 2 else 0
+        parity = rbm.stream.integers([], 2) if number > 2 else 0
         level = tf.range(number)
         partner = tf.where(tf.equal((level - parity) % 2, 0), level + 1, level - 1)
         partner = tf.where((partner >= 0) & (partner < number), partner, level)
         betas = tf.constant(self.betas, v.dtype)
-        hidden_input = machine.hidden_input(v)
+        hidden_input = rbm.hidden_input(v)
 
         def log_weight(betas: tf.Tensor) -> tf.Tensor:
             """Log of the visible marginal of each row at `betas`, less `base(v)`, `(temperatures, chains)`."""
             beta = tf.repeat(betas, chains)[:, None]
-            bias = machine.visible.field(tf.zeros_like(v), beta, self.base_bias)
-            log_partition = machine.hidden.log_partition(machine.hidden.field(hidden_input, beta))
+            bias = rbm.visible.field(tf.zeros_like(v), beta, self.base_bias, rbm.visible_bias)
+            log_partition = rbm.hidden.log_partition(rbm._hidden_field_of(hidden_input, beta))
             return tf.reshape(tf.reduce_sum(bias * v, -1) + log_partition, (number, chains))
 
         gain = log_weight(tf.gather(betas, partner)) - log_weight(betas)  # of moving to the partner's temperature
         probability = tf.exp(tf.minimum(gain + tf.gather(gain, partner), 0.0))
-        coin = tf.gather(machine.stream.uniform_like(probability), tf.minimum(level, partner))  # one for both
+        coin = tf.gather(rbm.stream.uniform_like(probability), tf.minimum(level, partner))  # one for both
         origin = tf.where(coin < probability, partner[:, None], level[:, None]) * chains + tf.range(chains)
         origin = tf.reshape(origin, [-1])
-        v_next = sweep_from(
-            machine, tf.gather(hidden_input, origin), tf.repeat(betas, chains)[:, None], self.base_bias, None
-        )
+        v_next = sweep_from(rbm, tf.gather(hidden_input, origin), tf.repeat(betas, chains)[:, None], self.base_bias)
         met = tf.cast(tf.equal(partner[:-1], level[1:]), v.dtype)
         accepted = tf.reduce_mean(probability, 1)[:-1]
         rates = rates + met * (1 - _MEMORY) * (accepted - rates)

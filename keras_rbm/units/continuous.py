@@ -74,7 +74,7 @@ class Continuous(Unit):
     def base(self, x: tf.Tensor) -> tf.Tensor:
         return tf.linalg.matvec(tf.square(x), self._gamma(x.dtype)) / 2
 
-    def tails(self) -> tuple[np.ndarray, np.ndarray]:
+    def tail_precisions(self) -> tuple[np.ndarray, np.ndarray]:
         return np.exp(np.asarray(self.log_precision, "float64")), np.full(self.width, self.positive)
 
     def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:

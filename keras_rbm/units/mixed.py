@@ -80,8 +80,8 @@ class Mixed(Unit):
         """What each part answers about its columns."""
         return [ask(part, *own) for part, *own in zip(self.parts, *map(self.columns, arrays), strict=True)]
 
-    def tails(self) -> tuple[np.ndarray, np.ndarray]:
-        precisions, positive = zip(*(part.tails() for part in self.parts), strict=True)
+    def tail_precisions(self) -> tuple[np.ndarray, np.ndarray]:
+        precisions, positive = zip(*(part.tail_precisions() for part in self.parts), strict=True)
         return np.concatenate(precisions), np.concatenate(positive)
 
     @property
@@ -127,8 +127,8 @@ class Mixed(Unit):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(self._each(lambda part, x: part.are_states(x), x), 0)
 
-    def whole(self, mask: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_all(self._each(lambda part, mask: part.whole(mask), mask), 0)
+    def respects_groups(self, mask: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_all(self._each(lambda part, mask: part.respects_groups(mask), mask), 0)
 
     def fill(self, x: tf.Tensor) -> tf.Tensor:
         return tf.concat(self._each(lambda part, x: part.fill(x), x), -1)

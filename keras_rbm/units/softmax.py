@@ -112,7 +112,7 @@ class Softmax(Unit):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all((x == 0) | (x == 1), -1)
 
-    def whole(self, mask: tf.Tensor) -> tf.Tensor:
+    def respects_groups(self, mask: tf.Tensor) -> tf.Tensor:
         sites = self._sites(mask)
         return tf.reduce_all(tf.reduce_all(sites, -1) == tf.reduce_any(sites, -1), -1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
+from keras_rbm.types import Beta, Bias
 
 #: What to do when data have NaN where it is not allowed.
 _OF_MISSING = (
@@ -23,7 +25,7 @@ def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(np.asarray(value) if isinstance(value, (int, float, list)) else value, dtype)
 
 
-class Unit(keras.layers.Layer):
+class Unit(keras.layers.Layer, ABC):
     """A group of stochastic units, which owns its bias and answers questions about itself.
 
     A unit with state `x` that feels the field `f = bias + input` has weight
@@ -104,7 +106,7 @@ class Unit(keras.layers.Layer):
         """Whether each unit has two states."""
         return self.states is not None and len(self.states) == 2
 
-    def tails(self) -> tuple[np.ndarray, np.ndarray]:
+    def tail_precisions(self) -> tuple[np.ndarray, np.ndarray]:
         """What a partition function needs to converge: of each unit the precision, infinite where states are bounded,
         and whether states are not negative; `(units,)` both."""
         return np.full(self.width, math.inf), np.zeros(self.width, bool)
@@ -120,23 +122,24 @@ class Unit(keras.layers.Layer):
         """What must be equal for two groups to have the same states."""
         return (type(self).__name__,)
 
-    def field(self, inputs: tf.Tensor, beta: Any = 1.0, base_bias: Any = 0.0) -> tf.Tensor:
+    def field(self, inputs: tf.Tensor, beta: Beta = 1.0, base_bias: Bias = 0.0, bias: Bias | None = None) -> tf.Tensor:
         """The field at inverse temperature `beta`: `(1 - beta) * base_bias + beta * (bias + inputs)`.
 
         Args:
             inputs: what the weights bring in, `(batch, units)`.
             beta: a number, or a tensor that broadcasts as `(batch, 1)`.
             base_bias: the bias at `beta = 0`, `(units,)`.
+            bias: instead of the group's own, `(units,)` or `(batch, units)`.
         """
-        full = tf.cast(self.bias, inputs.dtype) + inputs
+        full = tf.cast(self.bias if bias is None else bias, inputs.dtype) + inputs
         if isinstance(beta, (int, float)) and beta == 1:
             return full
         beta = as_dtype(beta, inputs.dtype)
         return (1 - beta) * as_dtype(base_bias, inputs.dtype) + beta * full
 
-    def energy(self, x: tf.Tensor) -> tf.Tensor:
-        """The group's own energy, `base(x) - bias . x`, `(batch,)`."""
-        return self.base(x) - tf.reduce_sum(x * tf.cast(self.bias, x.dtype), -1)
+    def energy(self, x: tf.Tensor, bias: Bias | None = None) -> tf.Tensor:
+        """The group's own energy, `base(x) - bias . x`, `(batch,)`; `bias` as in `field`."""
+        return self.base(x) - tf.reduce_sum(x * tf.cast(self.bias if bias is None else bias, x.dtype), -1)
 
     def log_prob(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
         """`log p(x | field)`, `(batch,)`; for states between 0 and 1 of Bernoulli units, minus the cross-entropy."""
@@ -165,35 +168,35 @@ class Unit(keras.layers.Layer):
         """`log sum_x exp(field . x - base(x))` over the states of the group, `(batch,)`."""
         return tf.reduce_sum(self.log_partitions(field), -1)
 
+    @abstractmethod
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
         """What each unit adds to `log_partition`, `(batch, units)`: differences are best taken before summing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         """The mean state, `(batch, units)`: the gradient of `log_partition`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mode(self, field: tf.Tensor) -> tf.Tensor:
         """The most probable state, `(batch, units)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, field: tf.Tensor, draws: Draws) -> tf.Tensor:
         """A state drawn for each unit of each case independently, `(batch, units)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distribution(self, field: tf.Tensor) -> Any:
         """The same distribution as a TensorFlow Probability object, event shape `(units,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def in_domain(self, x: tf.Tensor) -> tf.Tensor:
         """Whether each row of `x` `(batch, units)` can be data of these units: states, or means of such; `(batch,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         """Whether each row of `x` `(batch, units)`, which is in the domain, has states only, not means; `(batch,)`."""
-        raise NotImplementedError
 
-    def whole(self, mask: tf.Tensor) -> tf.Tensor:
+    def respects_groups(self, mask: tf.Tensor) -> tf.Tensor:
         """Whether each row of a mask `(batch, units)` keeps together what belongs together; `(batch,)`."""
         return tf.ones(tf.shape(mask)[:-1], tf.bool)
 
@@ -212,9 +215,9 @@ class Unit(keras.layers.Layer):
         extremes = [f"min={known.min():g}, max={known.max():g}"] if known.size else []
         return ", and ".join(extremes + ["NaN"] * (known.size < x.size))
 
+    @abstractmethod
     def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
         """The bias with which units without input have the mean of `count` observed states, `(units,)`."""
-        raise NotImplementedError
 
     def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: Any) -> None:
         """Sets the bias so that units without input have the moments of `count` observed states.

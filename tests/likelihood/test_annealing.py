@@ -30,7 +30,7 @@ from tests.oracles.enumeration import (
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_means, assert_rounded
 
 # The package's attribute of this name is the function.
-ais_module = importlib.import_module("keras_rbm.likelihood.ais")
+ais_module = importlib.import_module("keras_rbm.likelihood.annealing")
 
 NUM = 20000
 BOTH = {"forward": (ais, 1), "reverse": (reverse_ais, -1)}

@@ -74,7 +74,11 @@ def assert_learnt_alike(machines: list, start: list[np.ndarray]) -> None:
     assert all(np.any(a != b) for a, b in zip(first.trainable_variables, start, strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"centered": False}, {"activity_regularizer": Sparsity(0.2, 2.0)}], ids=["centered", "plain", "sparse"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"centered": False}, {"activity_regularizer": Sparsity(0.2, 2.0)}],
+    ids=["centered", "plain", "sparse"],
+)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_weights_count_rows_in_an_rbm(name, options):
     machines = [make_rbm(name, **options) for _ in range(2)]

@@ -18,7 +18,7 @@ from tests.oracles.kinds import KINDS, index, rbm_of
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 # The package's attribute of this name is the function.
-ais_module = importlib.import_module("keras_rbm.likelihood.ais")
+ais_module = importlib.import_module("keras_rbm.likelihood.annealing")
 
 #: Data's layer first, then whether the sides are exchanged to be annealed: the side summed out has fewer units.
 STACKS = {

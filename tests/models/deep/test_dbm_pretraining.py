@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, likelihood, samplers, units
-from keras_rbm.models.doubled import Doubled
+from keras_rbm.models.deep.doubling import Doubled
 from tests.oracles.dbm import random_dbm
 from tests.oracles.enumeration import Fixed, binary_states, centered, randomize, sigmoid
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded

@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy.special import log_softmax
 
 from keras_rbm import DBM, likelihood, regularizers, samplers, units
-from keras_rbm.models.mean_field import first_pass
+from keras_rbm.models.deep.mean_field import first_pass
 from tests.oracles.dbm import ExactDBM, random_dbm
 from tests.oracles.enumeration import binary_states, sigmoid
 from tests.oracles.kinds import index

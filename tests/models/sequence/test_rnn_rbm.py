@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_rbm import RBM, RNNRBM, likelihood, samplers
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models import generator
-from keras_rbm.models.forecast import Forecast
-from keras_rbm.models.frames import FrameRBMs
+from keras_rbm.models.sequence.forecast import Forecast
+from keras_rbm.models.sequence.frame_rbms import FrameRBMs
 from tests.oracles.enumeration import binary_states, sigmoid
 from tests.oracles.kinds import index
 from tests.oracles.sequences import (

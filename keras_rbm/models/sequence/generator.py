@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.models import data as checks
-from keras_rbm.models.frames import FrameRBMs
-from keras_rbm.models.machine import Compiling, as_count
-from keras_rbm.models.sequences import SequenceLearner
-from keras_rbm.samplers import Held, gibbs
-from keras_rbm.samplers.gibbs import put
+from keras_rbm import checks
+from keras_rbm.likelihood.frames import ScoredFrames
+from keras_rbm.models.machine import as_count
+from keras_rbm.models.sequence.learner import SequenceLearner
+from keras_rbm.samplers.chains import Clamp, clamped, gibbs
 
 
 class Memory(NamedTuple):
@@ -28,28 +27,27 @@ class Memory(NamedTuple):
     states: list[list[tf.Tensor]]
 
 
-class Generator(Compiling, SequenceLearner):
-    """A sequence model that listens to frames and goes on from them.
+class Generator(SequenceLearner, ScoredFrames):
+    """A sequence model that remembers frames and goes on from them.
 
-    A subclass also answers `blank`, `recur` and `frame_rbms`.
+    A subclass also answers `_blank`, `_recur` and `_frame_rbms`.
     """
 
     @abstractmethod
-    def blank(self, num_sequences: Any) -> Memory:
+    def _blank(self, num_sequences: Any) -> Memory:
         """The memory before the first frame."""
 
     @abstractmethod
-    def recur(
+    def _recur(
         self, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory, training: bool = False
     ) -> tuple[tf.Tensor, Memory]:
         """The recurrence over frames `v` `(batch, time, visible)`: `u_{t-1}` at each, `(batch, time, recurrent units)`,
         and the memory after the last."""
 
-    @abstractmethod
-    def frame_rbms(self, u: tf.Tensor) -> FrameRBMs:
-        """The RBMs of all frames, rows of one after the other, where the recurrence's outputs before are `u`."""
+    def _before(self, v: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        return self._recur(v, mask, self._blank(tf.shape(v)[0]))[0]
 
-    def listen(self, v: Any, mask: Any = None, memory: Memory | None = None) -> Memory:
+    def memory_after(self, v: Any, mask: Any = None, memory: Memory | None = None) -> Memory:
         """The memory after frames `v` `(sequences, time, visible)`: what `generate` goes on from.
 
         Args:
@@ -59,20 +57,20 @@ class Generator(Compiling, SequenceLearner):
         Raises:
             ValueError: for shapes that do not fit, or frames outside the units' domain.
         """
-        v, mask = self.as_sequences(v, mask)
+        v, mask = self._as_sequences(v, mask)
         if tf.executing_eagerly():
             checks.check_domain(tf.reshape(v, (-1, v.shape[-1])), self.visible, self.state_dtype)
-        return self.as_function(_listen)(v, mask, self._start(memory, tf.shape(v)[0]))
+        return self._as_function(_memory_after)(v, mask, self._initial_memory(memory, tf.shape(v)[0]))
 
-    def _start(self, memory: Memory | None, num_sequences: Any) -> Memory:
+    def _initial_memory(self, memory: Memory | None, num_sequences: Any) -> Memory:
         """The memory that so many sequences begin with."""
-        blank = self.blank(num_sequences)
+        blank = self._blank(num_sequences)
         if memory is None:
             return blank
         received, wanted = ([x.shape[-1:] for x in tf.nest.flatten(m) if hasattr(x, "shape")] for m in (memory, blank))
         if not isinstance(memory, Memory) or received != wanted:
             raise ValueError(
-                "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned. "
+                "`memory` must be what `memory_after` or `generate` of a model with these recurrent layers returned. "
                 f"Received: {type(memory).__name__} of widths {[n for shape in received for n in shape]}"
             )
         if len(memory.output) != num_sequences:
@@ -84,31 +82,31 @@ class Generator(Compiling, SequenceLearner):
 
     def generate(
         self,
-        num_steps: Any,
+        num_frames: Any,
         prime: Any = None,
         num_sequences: Any = None,
-        gibbs_steps: Any = 25,
+        num_steps: Any = 25,
         clamp: Any = None,
         values: Any = None,
         memory: Memory | None = None,
         return_memory: bool = False,
     ) -> Any:
-        """New sequences, frame by frame: each is drawn by Gibbs sampling from its RBM, and heard before the next.
+        """New sequences, frame by frame: each is drawn by Gibbs sampling from its RBM, and remembered for the next.
 
         Args:
-            num_steps: frames a sequence, at least 1, those of `prime` among them.
+            num_frames: frames a sequence, at least 1, those of `prime` among them.
             prime: frames that the sequences begin with, `(time, visible)` or `(num_sequences, time, visible)`.
             num_sequences: how many; by default as many as `memory` or `prime` has, or 1.
-            gibbs_steps: sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
+            num_steps: Gibbs sweeps a frame, from states drawn from its biases; 100 where notes are strongly coupled.
             clamp: which visible units are held while the others are sampled, booleans that broadcast to
-                `(num_sequences, num_steps, visible)`: the notes of a melody, say; or `"observed"`: what is not NaN in
+                `(num_sequences, num_frames, visible)`: the notes of a melody, say; or `"observed"`: what is not NaN in
                 `values`. Frames of `prime` are all held.
             values: what they are held at; the same shapes.
             memory: goes on where the sequences left that gave it, `num_sequences` of them.
             return_memory: whether to return the memory at the end, too.
 
         Returns:
-            states `(num_sequences, num_steps, visible)`, or these and the memory.
+            states `(num_sequences, num_frames, visible)`, or these and the memory.
 
         Raises:
             ValueError: for counts that are not positive, a prime that is as long as the sequences or longer, frames
@@ -124,39 +122,39 @@ class Generator(Compiling, SequenceLearner):
         """
         if not self.built:
             raise ValueError("A model must be built before it generates. Fit it, or call it on data.")
-        num_steps, gibbs_steps = as_count(num_steps, "num_steps"), as_count(gibbs_steps, "gibbs_steps")
+        num_frames, num_steps = as_count(num_frames, "num_frames"), as_count(num_steps, "num_steps")
         if num_sequences is None:
             if isinstance(memory, Memory):
                 num_sequences = len(memory.output)
             else:
                 num_sequences = len(prime) if np.ndim(prime) == 3 else 1
         num_sequences = as_count(num_sequences, "num_sequences")
-        start = self._start(memory, num_sequences)
-        held = None
+        start = self._initial_memory(memory, num_sequences)
+        frame_clamp = None
         if clamp is not None or values is not None:
-            held = self._held(clamp, values, int(num_sequences), int(num_steps))
-        told = tf.zeros((num_sequences, 0, self.visible.width), self.state_dtype)
+            frame_clamp = self._checked_clamp(clamp, values, int(num_sequences), int(num_frames))
+        primed = tf.zeros((num_sequences, 0, self.visible.width), self.state_dtype)
         if prime is not None:
-            told = self._told(prime, int(num_sequences), int(num_steps))
-            start = self.listen(told, memory=start)
-            held = held and Held(held.mask[:, told.shape[1] :], held.values[:, told.shape[1] :])
-        number = num_steps - tf.shape(told)[1]
-        frames, end = self.as_function(_generate)(start, number, gibbs_steps, held)
-        frames = tf.concat([told, frames], 1)
+            primed = self._checked_prime(prime, int(num_sequences), int(num_frames))
+            start = self.memory_after(primed, memory=start)
+            frame_clamp = frame_clamp and Clamp(*(x[:, primed.shape[1] :] for x in frame_clamp[:2]))
+        number = num_frames - tf.shape(primed)[1]
+        frames, end = self._as_function(_generate)(start, number, num_steps, frame_clamp)
+        frames = tf.concat([primed, frames], 1)
         return (frames, end) if return_memory else frames
 
-    def go_on(self, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+    def _continuation(self, v: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
         """So many frames that follow `v` `(batch, time, visible)`, in a graph; 25 sweeps each."""
-        return _generate(self, self.listen(v), num_steps, tf.constant(25), None)[0]
+        return _generate(self, self.memory_after(v), num_frames, tf.constant(25), None)[0]
 
-    def _told(self, prime: Any, num_sequences: int, num_steps: int) -> tf.Tensor:
+    def _checked_prime(self, prime: Any, num_sequences: int, num_frames: int) -> tf.Tensor:
         """Checked frames that sequences begin with, `(num_sequences, time, visible)`."""
         prime = np.asarray(prime, self.state_dtype)
-        prime, _ = self.checked_sequences(prime[None] if prime.ndim == 2 else prime)
-        if prime.shape[1] >= num_steps:
+        prime, _ = self._checked_sequences(prime[None] if prime.ndim == 2 else prime)
+        if prime.shape[1] >= num_frames:
             raise ValueError(
-                "`num_steps` counts the frames of `prime` too, and must be more. "
-                f"Received: num_steps={num_steps}, a prime of {prime.shape[1]} frames"
+                "`num_frames` counts the frames of `prime` too, and must be more. "
+                f"Received: num_frames={num_frames}, a prime of {prime.shape[1]} frames"
             )
         if len(prime) not in (1, num_sequences):
             raise ValueError(
@@ -164,9 +162,9 @@ class Generator(Compiling, SequenceLearner):
             )
         return tf.constant(np.broadcast_to(prime, (num_sequences, *prime.shape[1:])))
 
-    def _held(self, clamp: Any, values: Any, num_sequences: int, num_steps: int) -> Held:
-        """Checked masks and values, `(num_sequences, num_steps, visible)`."""
-        shape, width = (num_sequences, num_steps, self.visible.width), self.visible.width
+    def _checked_clamp(self, clamp: Any, values: Any, num_sequences: int, num_frames: int) -> Clamp:
+        """Checked masks and values, `(num_sequences, num_frames, visible)`."""
+        shape, width = (num_sequences, num_frames, self.visible.width), self.visible.width
         rows = []
         if isinstance(clamp, str) and clamp == "observed" and values is not None:
             clamp = ~np.isnan(np.asarray(values, self.state_dtype))
@@ -177,32 +175,29 @@ class Generator(Compiling, SequenceLearner):
                 rows.append(np.broadcast_to(array, shape).reshape(-1, width))
             except ValueError:
                 raise ValueError(
-                    f"`{name}` must broadcast to (num_sequences, num_steps, visible), here {shape}. "
+                    f"`{name}` must broadcast to (num_sequences, num_frames, visible), here {shape}. "
                     f"Received: shape={np.shape(array)}"
                 ) from None
-        mask, held = checks.checked_clamp(self.visible, rows[0], rows[1], len(rows[0]), self.state_dtype)
-        return Held(tf.constant(mask.reshape(shape)), tf.constant(held.reshape(shape)))
+        checked = checks.checked_clamp(self.visible, rows[0], rows[1], len(rows[0]), self.state_dtype)
+        return Clamp(*(tf.constant(x.reshape(shape)) for x in checked))
 
 
-def _listen(model: Generator, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory) -> Memory:
-    return model.recur(v, mask, memory)[1]
+def _memory_after(model: Generator, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory) -> Memory:
+    return model._recur(v, mask, memory)[1]
 
 
 def _generate(
-    model: Generator,
-    memory: Memory,
-    num_steps: tf.Tensor,
-    gibbs_steps: tf.Tensor,
-    held: Held | None,
+    model: Generator, memory: Memory, num_frames: tf.Tensor, num_steps: tf.Tensor, clamp: Clamp | None
 ) -> tuple[tf.Tensor, Memory]:
-    shape = (memory.output.shape[0], model.visible.width)
-    frames = tf.TensorArray(model.state_dtype, num_steps, element_shape=shape)
+    number = memory.output.shape[0]
+    frames = tf.TensorArray(model.state_dtype, num_frames, element_shape=(number, model.visible.width))
 
     def step(t: tf.Tensor, memory: Memory, frames: tf.TensorArray) -> tuple:
-        rbms = model.frame_rbms(memory.output)
-        now = None if held is None else Held(held.mask[:, t], held.values[:, t])
-        v = gibbs(rbms, put(now, rbms.start()), gibbs_steps, held=now)
-        return t + 1, model.recur(v[:, None], None, memory)[1], frames.write(t, v)
+        rbms = model._frame_rbms(memory.output)
+        now = None if clamp is None else Clamp(clamp.mask[:, t], clamp.values[:, t])
+        start = clamped(rbms.initial_states(tf.shape(memory.output)[0]), now)
+        v = gibbs(rbms, start, num_steps, clamp=now)
+        return t + 1, model._recur(v[:, None], None, memory)[1], frames.write(t, v)
 
-    _, memory, frames = tf.while_loop(lambda t, *_: t < num_steps, step, (0, memory, frames))
+    _, memory, frames = tf.while_loop(lambda t, *_: t < num_frames, step, (0, memory, frames))
     return tf.transpose(frames.stack(), (1, 0, 2)), memory

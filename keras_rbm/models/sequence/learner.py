@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.models import data as checks
-from keras_rbm.models.learner import Learner
+from keras_rbm import checks
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import Learner
 
 #: Sequences that are looked at together.
 _CHUNK = 256
@@ -67,12 +68,7 @@ def _checked(x: Any, mask: Any, width: int | None) -> tuple[np.ndarray | tf.Tens
 class SequenceLearner(Learner):
     """A `Learner` of sequences: what a batch teaches has a value, and a weight, for each frame: `(batch, time)`."""
 
-    weights_error = (
-        "Each batch must have a frame that is not padding, and `sample_weight` must be finite and not negative. "
-        "Received: a batch that has none, or one where a weight is not"
-    )
-
-    def as_sequences(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _as_sequences(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor | None]:
         """`v` as states `(batch, time, visible)`, padding being some state.
 
         Raises:
@@ -118,9 +114,9 @@ class SequenceLearner(Learner):
         return super().test_on_batch(x, y if mask is None else mask, *args, **kwargs)
 
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
-        return self.checked_sequences(x, y)
+        return self._checked_sequences(x, y)
 
-    def checked_sequences(self, x: Any, mask: Any = None) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
+    def _checked_sequences(self, x: Any, mask: Any = None) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
         """Sequences and their mask, which are sound; this model is built for them if need be.
 
         Raises:
@@ -135,15 +131,12 @@ class SequenceLearner(Learner):
             checks.check_domain(x[part][mask[part]], self.visible, self.state_dtype)
         return x, mask
 
-    def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, None]:
+    def _unpack(self, data: Any) -> Batch:
         v, mask, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         v = tf.ensure_shape(v, (None, None, self.visible.width))  # generators may not say
-        mask = None if mask is None else tf.ensure_shape(mask, (None, None))
-        v, mask = self.as_sequences(v, tf.ones(tf.shape(v)[:2], tf.bool) if mask is None else mask)
+        mask = tf.ones(tf.shape(v)[:2], tf.bool) if mask is None else tf.ensure_shape(mask, (None, None))
+        v, mask = self._as_sequences(v, mask)
         weights = tf.cast(mask, v.dtype)
         if sample_weight is not None:
             weights *= tf.cast(sample_weight, v.dtype)[:, None]
-        return v, tf.where(tf.reduce_any(mask), weights, -1.0), None  # a batch of padding is a fault, as told below
-
-    def _note_faults(self, v: tf.Tensor, weights: tf.Tensor, y: Any, finite: tf.Tensor) -> tf.Tensor:
-        return super()._note_faults(tf.reshape(v, (-1, v.shape[-1])), tf.reshape(weights, [-1]), None, finite)
+        return Batch(v, weights, mask=mask)

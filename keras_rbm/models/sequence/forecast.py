@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.sequences import SequenceLearner
+from keras_rbm.models.sequence.learner import SequenceLearner
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import StepResult
+from keras_rbm.training.means import weighted_mean
 from keras_rbm.units import Unit
+
+if TYPE_CHECKING:
+    from keras_rbm.models.sequence.rnn_rbm import RNNRBM
 
 
 class Forecast(SequenceLearner):
@@ -25,7 +30,7 @@ class Forecast(SequenceLearner):
         Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences"
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: RNNRBM) -> None:
         super().__init__(dtype=model.dtype_policy)
         self.model = model
         self.built = True
@@ -36,14 +41,14 @@ class Forecast(SequenceLearner):
 
     @property
     def trainable_variables(self) -> list:
-        return [self.model.w_uv, *self.model.recurrent_variables]
+        return [self.model.w_uv, *self.model._recurrent_variables]
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        variables = self.trainable_variables
+    def _gradients(self, batch: Batch) -> StepResult:
+        v, weights, variables = batch.v, batch.weights, self.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch([variable.value for variable in variables])
-            u, _ = self.model.recur(v, weights > 0, self.model.blank(tf.shape(v)[0]), training=True)
-            losses = self.visible.reconstruction_error(v, self.model.biases(u)[0])
+            u, _ = self.model._recur(v, batch.mask, self.model._blank(tf.shape(v)[0]), training=True)
+            losses = self.visible.reconstruction_error(v, self.model._biases(u)[0])
             loss = weighted_mean(tf.reshape(losses, [-1]), tf.reshape(weights, [-1]))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        return Lesson({"loss": losses}, list(zip(variables, gradients, strict=True)), lambda: None)
+        return StepResult({"loss": losses}, list(zip(variables, gradients, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,40 +10,40 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import checks, pipelines
 from keras_rbm.arguments import positive_integer
-from keras_rbm.models import data as checks
+from keras_rbm.compiled import Compiled
+from keras_rbm.training.faults import Batch, FaultRecord
 from keras_rbm.units import Unit
 
 #: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
 _MOST_STEPS = 32
 
 
-class Lesson(NamedTuple):
-    """What one batch teaches: values to log (a case each), gradients by variable, and what to keep of the step."""
+class StepResult(NamedTuple):
+    """What one batch says, before anything is changed.
+
+    Args:
+        values: to log, a case each, by name; `loss` is among them.
+        gradients: of what is minimised, by variable.
+        commit: keeps what a sound step changes beside the parameters: chains, offsets.
+    """
 
     values: dict[str, tf.Tensor]
     gradients: list[tuple[keras.Variable, tf.Tensor]]
-    keep: Callable[[], None]
+    commit: Callable[[], None] = lambda: None
 
 
-def weighted_mean(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Mean over the batch, `(batch,)` to a scalar or `(batch, n)` to `(n,)`; all weights `(batch,)` 0 give 0."""
-    share = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
-    return tf.tensordot(share, x, 1)
+class Learner(Compiled, keras.Model, ABC):
+    """A `keras.Model` whose training step asks a subclass for gradients, and applies them if the step is sound.
 
-
-class Learner(keras.Model):
-    """A `keras.Model` whose training step asks a subclass what a batch teaches, and takes only sound lessons.
-
-    A subclass has `visible` (its visible units), builds itself, and answers `lesson(v, weights, y)`.
+    A subclass has `visible` (its visible units), builds itself, and answers `_gradients(batch)`.
     """
 
-    #: How many label units there are: with some, the learner learns from labels too.
-    num_classes: int = 0
     #: Gibbs sweeps that draw missing values; 0 if no value may be missing.
     missing_steps: int = 0
-    #: What is said of a batch with unsound weights.
-    weights_error = "`sample_weight` must be finite and not negative. Received: a batch where one is not"
+    #: How many label units there are: with some, the learner learns from labels too.
+    _num_classes: int = 0
 
     built: bool
     steps_per_execution: int
@@ -53,6 +53,7 @@ class Learner(keras.Model):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self._trackers: dict[str, keras.metrics.Mean] = {}
+        self._faults = FaultRecord()
 
     # --- what a subclass answers
 
@@ -62,18 +63,12 @@ class Learner(keras.Model):
         """The visible units."""
 
     @abstractmethod
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        """What a batch teaches at the present parameters.
+    def _gradients(self, batch: Batch) -> StepResult:
+        """What a batch says at the present parameters."""
 
-        Args:
-            v: states, `(batch, visible)`.
-            weights: what each case counts, `(batch,)`.
-            y: classes, int32, `(batch,)`, if there are label units.
-        """
-
-    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
         """What `evaluate` logs of a batch, a value a case: by default what training logs."""
-        return self.lesson(v, weights, y).values
+        return self._gradients(batch).values
 
     # --- states
 
@@ -82,7 +77,7 @@ class Learner(keras.Model):
         """The dtype of states, fields and energies: float32 under every policy but float64."""
         return "float64" if self.variable_dtype == "float64" else "float32"
 
-    def as_states(self, x: Any, width: int | None = None) -> tf.Tensor:
+    def _as_states(self, x: Any, width: int | None = None) -> tf.Tensor:
         """`x` as states `(batch, width)`; without a width, as visible states of a machine that is built if need be.
 
         Raises:
@@ -190,7 +185,7 @@ class Learner(keras.Model):
         else:
             num_steps = steps_per_epoch or -1
         self._settle_steps_per_execution(num_steps)
-        self._fault.assign(tf.zeros_like(self._fault))
+        self._faults.clear()
         return super().fit(
             x,
             y,
@@ -243,7 +238,7 @@ class Learner(keras.Model):
                 sample_weight = checks.checked_weights(sample_weight, len(x))
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
-            batch, labels, x = checks.first_batch(x)
+            batch, labels, x = pipelines.first_batch(x)
             self._checked_arrays(batch, labels, labelled)
         else:
             raise TypeError(
@@ -251,18 +246,16 @@ class Learner(keras.Model):
                 f"Received: {type(x).__name__}"
             )
         with self.distribute_strategy.scope():
-            if not hasattr(self, "_fault"):
-                # Code, then the row at fault. Not a Keras variable: it is no part of what is saved.
-                self._fault = tf.Variable(tf.zeros(1 + self.visible.width, self.state_dtype), trainable=False)
+            self._faults.prepare(self.visible.width, self.state_dtype)
             if self.compiled and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)  # not in the step: XLA makes no variables
+                self.optimizer.build(self.trainable_variables)
         return x, y, sample_weight
 
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
         """Inputs, and what comes with them if it is looked at."""
         x = self._checked_rows(x, bool(self.missing_steps))
-        if self.num_classes and labelled:
-            y = checks.checked_labels(y, len(x), self.num_classes)
+        if self._num_classes and labelled:
+            y = checks.checked_labels(y, len(x), self._num_classes)
         return x, y
 
     def _checked_rows(self, x: Any, missing: bool = False) -> np.ndarray | tf.Tensor:
@@ -276,81 +269,46 @@ class Learner(keras.Model):
 
     # --- steps
 
-    def _unpack(self, data: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    def _unpack(self, data: Any) -> Batch:
         v, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        v = self.as_states(v)
-        y = checks.as_classes(y) if self.num_classes else None
-        return v, tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype), y
+        v = self._as_states(v)
+        weights = tf.ones(tf.shape(v)[:1], v.dtype) if weights is None else tf.cast(weights, v.dtype)
+        return Batch(v, weights, checks.as_classes(y) if self._num_classes else None)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        v, weights, y = self._unpack(data)
-        lesson = self.lesson(v, weights, y)
-        gradients = self._with_penalties(lesson.gradients)
-        # Beyond 1e15 the next overflow is near. A comparison with NaN is false; XLA's reduce_max would drop it.
-        finite = tf.reduce_all([tf.reduce_all(tf.abs(x) < 1e15) for x in (*gradients, lesson.values["loss"])])
-        sound = self._note_faults(v, weights, y, finite)
+        batch = self._unpack(data)
+        result = self._gradients(batch)
+        gradients = self._with_penalties(result.gradients)
+        step_ok = self._faults.note(self, batch, [*gradients, result.values["loss"]])
 
         def update() -> tf.Tensor:
             self.optimizer.apply(gradients, self.trainable_variables)
-            lesson.keep()
-            return sound
+            result.commit()
+            return step_ok
 
         if tf.distribute.has_strategy():  # replicas cannot meet inside a branch
             update()
         else:
-            tf.cond(sound, update, lambda: sound)
-        return self._track(lesson.values, weights)
+            tf.cond(step_ok, update, lambda: step_ok)
+        return self._track(result.values, batch.weights)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        v, weights, y = self._unpack(data)
-        self._note_faults(v, weights, y, tf.constant(True))
-        return self._track(self.examination(v, weights, y), weights)
+        batch = self._unpack(data)
+        self._faults.note(self, batch, [])
+        return self._track(self._validation_values(batch), batch.weights)
 
     def _with_penalties(self, gradients: list[tuple[keras.Variable, tf.Tensor]]) -> list[tf.Tensor]:
         """Gradients in the order of `trainable_variables`, those of regularizers added: they are never centred."""
         by_id = {id(variable): gradient for variable, gradient in gradients}
         variables = self.trainable_variables
-        found = [by_id.get(id(variable), tf.zeros_like(variable)) for variable in variables]
+        own = [by_id.get(id(variable), tf.zeros_like(variable)) for variable in variables]
         with tf.GradientTape() as tape:
             losses = [v.regularizer(v) for v in variables if v.regularizer is not None]
             penalty = tf.add_n([tf.cast(loss, self.state_dtype) for loss in losses]) if losses else None
         if penalty is None:
-            return found
+            return own
         extra = tape.gradient(penalty, [v.value for v in variables], unconnected_gradients="zero")
-        return [a + tf.cast(b, a.dtype) for a, b in zip(found, extra, strict=True)]
-
-    def _note_faults(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None, finite: tf.Tensor) -> tf.Tensor:
-        """Whether this step and all before it were sound; the first fault stays on record."""
-        good_rows = checks.in_domain(self.visible, v, bool(self.missing_steps))
-        good_labels = tf.ones_like(good_rows) if y is None else (y >= 0) & (y < self.num_classes)
-        tests = [good_rows, good_labels, (weights >= 0) & tf.math.is_finite(weights), finite[None]]
-        code = tf.zeros((), v.dtype)
-        for number, test in enumerate(reversed(tests), 1):
-            code = tf.where(tf.reduce_all(test), code, tf.cast(number, v.dtype))
-        # The first row at fault, or the last one.
-        places = tf.range(tf.shape(v)[0])
-        first = tf.reduce_min(tf.where(good_rows & good_labels, tf.shape(v)[0] - 1, places))
-        fault = tf.concat([code[None], tf.gather(v, first)], 0)
-        fault = tf.where(self._fault[0] > 0, self._fault, fault)
-        self._fault.assign(fault)
-        return tf.equal(fault[0], 0)
-
-    def _raise_fault(self) -> None:
-        code, *row = self._fault.numpy()
-        if code == 0:
-            return
-        self._fault.assign(tf.zeros_like(self._fault))
-        if code == 4:
-            raise checks.domain_error(self.visible, np.array([row]), bool(self.missing_steps))
-        if code == 3:
-            raise ValueError(f"Labels must be integers from 0 to {self.num_classes - 1}. Received: a batch with others")
-        if code == 2:
-            raise ValueError(self.weights_error)
-        raise FloatingPointError(
-            "Training diverged: gradients are not finite. The parameters are those before that update. Lower the "
-            f"learning rate (now {float(self.optimizer.learning_rate):g}), clip gradients (clipnorm=...), or, for "
-            "Gaussian units, standardise the data."
-        )
+        return [a + tf.cast(b, a.dtype) for a, b in zip(own, extra, strict=True)]
 
     def _track(self, values: dict[str, tf.Tensor], weights: tf.Tensor) -> dict[str, tf.Tensor]:
         trackers = {"loss": self._loss_tracker, **self._trackers}
@@ -374,7 +332,7 @@ class Learner(keras.Model):
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:
             logs = function(iterator)
-            self._raise_fault()
+            self._faults.raise_first(self)
             return logs
 
         return run

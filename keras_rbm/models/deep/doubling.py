@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import clone
-from keras_rbm.models.labels import with_labels
+from keras_rbm.models.class_head import with_labels
 from keras_rbm.models.rbm import RBM, in_words
-from keras_rbm.models.stack import Stack
 from keras_rbm.units import Mixed, Unit
+
+if TYPE_CHECKING:
+    from keras_rbm.models.deep.dbm import DBM
 
 
 class Doubled(RBM):
@@ -49,33 +50,14 @@ class Doubled(RBM):
         )
         return share * super().visible_input(h)
 
-    def free_energy(self, v: Any) -> tf.Tensor:
-        v = self.as_states(v)
-        return self.visible.energy(v) - self.hidden.log_partition(self.hidden_field(v)) / self.up
+    def _free_energy_of(self, v: tf.Tensor, hidden_field: tf.Tensor) -> tf.Tensor:
+        return self.visible.energy(v) - self.hidden.log_partition(hidden_field) / self.up
 
     def get_config(self) -> dict:
         return {**super().get_config(), "up": self.up, "down": self.down, "num_labels": self.num_labels}
 
 
-class Greedy(Stack):
-    """RBMs one above the other, to be trained one after the other, and no model of anything."""
-
-    def __init__(self, rbms: list[RBM], num_classes: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rbms, self.num_classes = rbms, num_classes
-        self.begun = False  # whether any was trained
-        self.built = True
-
-    def pretrain_layer(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        self.begun = True
-        return super().pretrain_layer(*args, **kwargs)
-
-    @property
-    def visible(self) -> Unit:
-        return self.rbms[0].visible
-
-
-def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
+def doubled_rbms(dbm: DBM, doubled: bool) -> list[RBM]:
     """RBMs with the parameters of a DBM; label units are beside the other units that the highest one sees."""
     rbms = []
     for i, n in enumerate(dbm.units):
@@ -88,11 +70,7 @@ def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
             num_labels=labels,
             visible=with_labels(below, labels, dtype=dbm.dtype_policy) if labels else below,
             hidden=clone(above),
-            centered=dbm.centered,
-            offset_rate=dbm.offset_rate,
-            activity_regularizer=dbm.activity_regularizer,
-            kernel_regularizer=dbm.kernel_regularizer,
-            kernel_constraint=dbm.kernel_constraint,
+            **dbm._coupling_options(),
             seed=None if dbm.seed is None else dbm.seed + i,
             dtype=dbm.dtype_policy,
             name=f"rbm_{i}",
@@ -104,11 +82,11 @@ def greedy_stack(dbm: Any, doubled: bool) -> Greedy:
         rbm.hidden.bias.assign(above.bias)
         rbm.w_rec.assign(tf.concat([dbm.kernels[i], *map(tf.transpose, dbm.kernels[i + 1 : i + len(seen)])], 0))
         rbms.append(rbm)
-    return Greedy(rbms, dbm.num_classes, seed=dbm.seed, dtype=dbm.dtype_policy)
+    return rbms
 
 
-def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
-    """`DBM.compose`."""
+def initialize_from_rbms(dbm: DBM, rbms: Sequence[RBM]) -> None:
+    """`DBM.initialize_from_rbms`."""
     if not isinstance(rbms, Sequence):
         raise TypeError(f"A DBM starts from a list of RBMs, one a hidden layer. Received: {type(rbms).__name__}")
     if len(rbms) != len(dbm.units):
@@ -119,7 +97,9 @@ def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
         if not rbm.built:
             raise ValueError(f"A DBM starts from built RBMs. Received: number {i}, which is not. Fit it first.")
     if not dbm.built:
-        compose(_built_like(dbm, rbms[0].visible.width), rbms)  # refuses what does not fit before anything is built
+        initialize_from_rbms(
+            _built_like(dbm, rbms[0].visible.width), rbms
+        )  # refuses what does not fit before anything is built
         dbm.build((None, rbms[0].visible.width))
     biases: list[list[np.ndarray]] = [[] for _ in dbm.groups]
     kernels: list[np.ndarray] = []
@@ -151,13 +131,13 @@ def compose(dbm: Any, rbms: Sequence[RBM]) -> None:
     dbm.sampler.reset(dbm.undirected())
 
 
-def _built_like(dbm: Any, width: int) -> Any:
+def _built_like(dbm: DBM, width: int) -> DBM:
     other = type(dbm).from_config(dbm.get_config())
     other.build((None, width))
     return other
 
 
-def _seen_by(dbm: Any, i: int) -> list[Unit]:
+def _seen_by(dbm: DBM, i: int) -> list[Unit]:
     """The layers that RBM number `i` of a greedy stack has as visible units: labels are seen by the highest one."""
     return [dbm.groups[i], *(dbm.groups[i + 2 :] if i + 1 == len(dbm.units) else [])]
 

@@ -8,17 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import export
+from keras_rbm import export, samplers
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models.forecast import Forecast
-from keras_rbm.models.frames import FrameRBMs
-from keras_rbm.models.generator import Generator, Memory
-from keras_rbm.models.learner import Lesson, weighted_mean
 from keras_rbm.models.rbm import RBM, with_zero_gradients
-from keras_rbm.models.sequences import shape_error
-from keras_rbm.samplers import CD
-from keras_rbm.samplers import get as get_sampler
+from keras_rbm.models.sequence.forecast import Forecast
+from keras_rbm.models.sequence.frame_rbms import FrameRBMs
+from keras_rbm.models.sequence.generator import Generator, Memory
+from keras_rbm.models.sequence.learner import shape_error
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import StepResult
+from keras_rbm.training.means import weighted_mean
 from keras_rbm.units import Unit
 
 
@@ -82,8 +82,8 @@ class RNNRBM(Generator):
     ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        sampler = get_sampler(sampler)
-        if not isinstance(sampler, CD):
+        sampler = samplers.get(sampler)
+        if not isinstance(sampler, samplers.CD):
             raise ValueError(
                 "Each frame has an RBM of its own, and a persistent chain would belong to none of them. Received: "
                 f"sampler={type(sampler).__name__}. Use samplers.CD(num_steps=15), which starts from the frames."
@@ -102,13 +102,13 @@ class RNNRBM(Generator):
             name="rbm",
         )
         self.units, self.seed = self.rbm.units, self.rbm.seed
-        self.recurrent = self.recurrence(recurrent)
+        self.recurrent = self._recurrence(recurrent)
         self._trackers = {
             name: keras.metrics.Mean(name)
             for name in ("reconstruction_error", "pseudo_log_likelihood")[: 1 + self.visible.is_binary]
         }
 
-    def recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
+    def _recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
         """The layers that `recurrent` means."""
         if isinstance(recurrent, (int, np.integer)):
             size, seed = positive_integer(recurrent, "recurrent"), self.seed
@@ -128,7 +128,7 @@ class RNNRBM(Generator):
                 )
             if layer.go_backwards or layer.stateful:
                 raise ValueError(
-                    "A recurrence goes forward, and its state is kept by `generate` and `listen`. Received: a layer "
+                    "A recurrence goes forward, and its state is kept by `generate` and `memory_after`. Received: a layer "
                     f"with go_backwards={layer.go_backwards}, stateful={layer.stateful}"
                 )
             layer.return_sequences = layer.return_state = True
@@ -157,7 +157,7 @@ class RNNRBM(Generator):
             raise error
         width = int(input_shape[-1])
         self.rbm.build((None, width))
-        shape: tuple = (None, None, self.recurrent_width)
+        shape: tuple = (None, None, self._recurrent_width)
         for layer in self.recurrent:
             if not layer.built:
                 layer.build(shape)
@@ -170,28 +170,28 @@ class RNNRBM(Generator):
     # --- the past
 
     @property
-    def recurrent_width(self) -> int:
+    def _recurrent_width(self) -> int:
         """Width of what the recurrence is fed."""
         return self.visible.width
 
     @property
-    def recurrent_variables(self) -> list:
+    def _recurrent_variables(self) -> list:
         """What is trained of the recurrence alone."""
         return [variable for layer in self.recurrent for variable in layer.trainable_variables]
 
-    def recurrent_input(self, v: tf.Tensor) -> tf.Tensor:
+    def _recurrent_input(self, v: tf.Tensor) -> tf.Tensor:
         """What the recurrence is fed at frames `v` `(batch, time, visible)`."""
         return v
 
-    def blank(self, num_sequences: Any) -> Memory:
+    def _blank(self, num_sequences: Any) -> Memory:
         states = [layer.get_initial_state(num_sequences) for layer in self.recurrent]
         states = [list(state) if isinstance(state, (list, tuple)) else [state] for state in states]
         return Memory(tf.zeros((num_sequences, self.w_uv.shape[0]), self.state_dtype), states)
 
-    def recur(
+    def _recur(
         self, v: tf.Tensor, mask: tf.Tensor | None, memory: Memory, training: bool = False
     ) -> tuple[tf.Tensor, Memory]:
-        x, states = self.recurrent_input(v), []
+        x, states = self._recurrent_input(v), []
         for layer, state in zip(self.recurrent, memory.states, strict=True):
             x, *state = layer(x, mask=mask, initial_state=state, training=training)
             states.append(state)
@@ -202,7 +202,7 @@ class RNNRBM(Generator):
         before = tf.concat([memory.output[:, None], u[:, :-1]], 1)
         return before, Memory(u[:, -1], states)
 
-    def biases(self, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _biases(self, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`b_t` and `c_t` where the recurrence's output at the frame before is `u` `(..., recurrent units)`."""
         pairs = (self.visible.bias, self.w_uv), (self.hidden.bias, self.w_uh)
         b, c = (tf.cast(bias, u.dtype) + tf.tensordot(u, tf.cast(kernel, u.dtype), 1) for bias, kernel in pairs)
@@ -218,20 +218,20 @@ class RNNRBM(Generator):
         Returns:
             `(batch, time, visible)` and `(batch, time, units)`.
         """
-        v, mask = self.as_sequences(v, mask)
-        return self.biases(self.recur(v, mask, self.blank(tf.shape(v)[0]))[0])
+        v, mask = self._as_sequences(v, mask)
+        return self._biases(self._before(v, mask))
 
-    def frame_rbms(self, u: tf.Tensor) -> FrameRBMs:
-        b, c = self.biases(tf.reshape(u, (-1, u.shape[-1])))
+    def _frame_rbms(self, u: tf.Tensor) -> FrameRBMs:
+        b, c = self._biases(tf.reshape(u, (-1, u.shape[-1])))
         return FrameRBMs(self.rbm, b, c)
 
     # --- as a layer
 
     def encode(self, v: Any, mask: Any = None) -> tf.Tensor:
         """Means of the hidden units at each frame of `v` `(batch, time, visible)`, `(batch, time, units)`."""
-        v, mask = self.as_sequences(v, mask)
-        u, _ = self.recur(v, mask, self.blank(tf.shape(v)[0]))
-        means = self.hidden.mean(self.frame_rbms(u).hidden_field(tf.reshape(v, (-1, v.shape[-1]))))
+        v, mask = self._as_sequences(v, mask)
+        u = self._before(v, mask)
+        means = self.hidden.mean(self._frame_rbms(u).hidden_field(tf.reshape(v, (-1, v.shape[-1]))))
         return tf.reshape(means, tf.concat([tf.shape(v)[:2], [self.units]], 0))
 
     def call(self, inputs: Any, mask: Any = None) -> tf.Tensor:
@@ -244,29 +244,30 @@ class RNNRBM(Generator):
 
     # --- learning
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        return self._lesson(v, weights, True)
+    def _gradients(self, batch: Batch) -> StepResult:
+        return self._frame_gradients(batch, training=True)
 
-    def examination(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return self._lesson(v, weights, False).values
+    def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
+        return self._frame_gradients(batch, training=False).values
 
-    def _lesson(self, v: tf.Tensor, weights: tf.Tensor, training: bool) -> Lesson:
-        variables = self.trainable_variables
-        rows, flat = tf.reshape(v, (-1, v.shape[-1])), tf.reshape(weights, [-1])
+    def _frame_gradients(self, batch: Batch, training: bool) -> StepResult:
+        v, weights, variables = batch.rows, tf.reshape(batch.weights, [-1]), self.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch([variable.value for variable in variables])
-            u, _ = self.recur(v, weights > 0, self.blank(tf.shape(v)[0]), training)
-            rbms = self.frame_rbms(u)
+            u, _ = self._recur(batch.v, batch.mask, self._blank(tf.shape(batch.v)[0]), training)
+            rbms = self._frame_rbms(u)
+            hidden_input = rbms.hidden_input(v)
+            field = rbms._hidden_field_of(hidden_input)
             with tape.stop_recording():
-                samples = self.rbm.sampler.negative_phase(rbms, rows, flat)
-            losses = rbms.free_energy(rows) - rbms.free_energy(samples.v)
-            loss = weighted_mean(losses, flat)
+                samples = self.rbm.sampler.negative_phase(rbms, v, weights, hidden_input)
+            losses = rbms._free_energy_of(v, field) - rbms.free_energy(samples.v)
+            loss = weighted_mean(losses, weights)
         gradients = tape.gradient(loss, [x.value for x in variables], unconnected_gradients="zero")
-        values = {"loss": losses, "reconstruction_error": rbms.reconstruction_error(rows)}
+        values = {"loss": losses, "reconstruction_error": rbms._reconstruction_error_of(v, field)}
         if "pseudo_log_likelihood" in self._trackers:
-            values["pseudo_log_likelihood"] = one_flip(rbms, rows, self.rbm.stream)
-        values = {name: tf.reshape(value, tf.shape(weights)) for name, value in values.items()}
-        return Lesson(values, list(zip(variables, gradients, strict=True)), lambda: None)
+            values["pseudo_log_likelihood"] = one_flip(rbms, v, field, self.rbm.stream)
+        values = {name: tf.reshape(value, tf.shape(batch.weights)) for name, value in values.items()}
+        return StepResult(values, list(zip(variables, gradients, strict=True)))
 
     def adapt(self, x: Any, mask: Any = None) -> None:
         """Sets the visible bias (and the precision of real units, unless it was given) from the frames' moments.
@@ -277,7 +278,7 @@ class RNNRBM(Generator):
         Raises:
             ValueError: as `fit` does.
         """
-        x, mask = self.checked_sequences(x, mask)
+        x, mask = self._checked_sequences(x, mask)
         self.rbm.adapt(np.asarray(x)[mask])
 
     def pretrain(
@@ -322,7 +323,7 @@ class RNNRBM(Generator):
         for name, value in (("epochs", epochs), ("recurrent_epochs", recurrent_epochs)):
             if value != 0 or isinstance(value, bool):
                 positive_integer(value, name)  # 0 is for none
-        x, mask = self.checked_sequences(x, mask)
+        x, mask = self._checked_sequences(x, mask)
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
@@ -342,19 +343,19 @@ class RNNRBM(Generator):
 
     # --- leaving
 
-    def endpoints(self) -> dict[str, tuple]:
+    def _endpoints(self) -> dict[str, tuple]:
         """What `export` writes: functions and their signatures, by name."""
         v = tf.TensorSpec((None, None, self.visible.width), tf.float32, name="v")
-        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_steps", "num_sequences")]
+        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_frames", "num_sequences")]
         return {
             "encode": (self.encode, [v]),
-            "generate": (lambda num_steps, num_sequences: self.generate(num_steps, None, num_sequences), counts),
-            "continue": (self.go_on, [v, counts[0]]),
+            "generate": (lambda num_frames, num_sequences: self.generate(num_frames, None, num_sequences), counts),
+            "continue": (self._continuation, [v, counts[0]]),
         }
 
     def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
-        """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_steps,
-        num_sequences)` and `continue(v, num_steps)`, which returns the frames that follow; 25 Gibbs steps a frame.
+        """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_frames,
+        num_sequences)` and `continue(v, num_frames)`, which returns the frames that follow; 25 Gibbs steps a frame.
 
         Raises:
             ValueError: if the model is not built, or the format another.
@@ -365,8 +366,8 @@ class RNNRBM(Generator):
         rbm = self.rbm.get_config()
         own = ("units", "visible", "hidden", "sampler", "seed")
         kernel = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
-        return {**super().get_config(), **{name: rbm[name] for name in own + kernel}, **self.recurrent_config()}
+        return {**super().get_config(), **{name: rbm[name] for name in own + kernel}, **self._recurrent_config()}
 
-    def recurrent_config(self) -> dict:
+    def _recurrent_config(self) -> dict:
         """What `get_config` says of the recurrence."""
         return {"recurrent": [keras.saving.serialize_keras_object(layer) for layer in self.recurrent]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -129,7 +127,7 @@ def checked_clamp(
     mask, values = np.broadcast_to(mask, shape), np.broadcast_to(values, shape)
     if mask.all():
         raise ValueError("`clamp` must leave units to sample. Received: a mask that holds all of them")
-    whole = np.asarray(units.whole(tf.constant(mask)))
+    whole = np.asarray(units.respects_groups(tf.constant(mask)))
     if not whole.all():
         raise ValueError(
             "`clamp` must hold all units of a softmax group or none. "
@@ -180,56 +178,3 @@ def checked_weights(sample_weight: Any, num_cases: int) -> np.ndarray:
             f"Received: min={weights.min()}, max={weights.max()}"
         )
     return weights
-
-
-def first_batch(data: Any) -> tuple[Any, Any, Any]:
-    """Inputs and labels (or `None`) of the first batch of a dataset, `PyDataset` or generator, and a stream that begins
-    with it.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if isinstance(data, keras.utils.PyDataset):
-        batch = data[0] if data.num_batches != 0 else None
-    elif isinstance(data, tf.data.Dataset):
-        batch = next(iter(data.take(1)), None)
-    else:
-        batch = next(data, None)
-        data = (b for b in itertools.chain([batch], data))
-    if batch is None:
-        raise ValueError("Data must have at least one batch. Received: an empty data set")
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    return x, y, data
-
-
-def array_batches(arrays: Any, batch_size: int, seed: int | None = None, shuffle: bool = True) -> tf.data.Dataset:
-    """Batches of an array's rows (or of those of a tuple of arrays), in a new order each epoch; one copy is held."""
-    arrays = tf.nest.map_structure(tf.convert_to_tensor, arrays)
-    num_cases = len(tf.nest.flatten(arrays)[0])
-    order = tf.data.Dataset.range(num_cases)
-    if shuffle:
-        order = order.shuffle(num_cases, seed=seed)
-    return order.batch(batch_size).map(
-        lambda rows: tf.nest.map_structure(lambda a: tf.gather(a, rows), arrays), num_parallel_calls=tf.data.AUTOTUNE
-    )
-
-
-def with_keys(dataset: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
-    """`(key, batch)` pairs, with a key for `Draws` that is new for each batch of each epoch."""
-    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-    return tf.data.Dataset.zip(keys, dataset)
-
-
-def batches(data: Any) -> Iterator[tuple[np.ndarray, Any]]:
-    """The inputs of arrays or of a dataset, a part at a time, with case weights or `None`."""
-    if is_array(data):
-        for start in range(0, len(data), _CHUNK):
-            yield np.asarray(data[start : start + _CHUNK]), None
-    elif not isinstance(data, Iterable):
-        raise TypeError(f"Data must be an array or a tf.data.Dataset of batches. Received: {type(data).__name__}")
-    else:
-        if isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("Data must end. Received: an infinite tf.data.Dataset. Use .take(n), or drop .repeat()")
-        for batch in data:
-            x, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
-            yield np.asarray(x), weights

@@ -11,28 +11,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import samplers
+from keras_rbm import checks, samplers
 from keras_rbm import units as unit_kinds
+from keras_rbm.abstract_rbm import assigned
 from keras_rbm.arguments import clone, positive_integer
-from keras_rbm.models import data as checks
-from keras_rbm.models.bipartite import Bipartite
-from keras_rbm.models.centering import balanced, centred, moved
-from keras_rbm.models.doubled import compose, greedy_stack
-from keras_rbm.models.labelled import Labelled, checked_num_classes
-from keras_rbm.models.learner import Lesson, weighted_mean
-from keras_rbm.models.mean_field import Posterior, mean_field
+from keras_rbm.models.class_head import ClassHead, checked_num_classes
+from keras_rbm.models.deep.bipartite import Bipartite
+from keras_rbm.models.deep.doubling import doubled_rbms, initialize_from_rbms
+from keras_rbm.models.deep.greedy import Pretraining, per_layer
+from keras_rbm.models.deep.mean_field import Posterior, mean_field
+from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM, check_bounded, with_zero_gradients
-from keras_rbm.models.stack import per_layer
-from keras_rbm.random import Draws, RandomStream
-from keras_rbm.samplers import Held
+from keras_rbm.random import Draws
+from keras_rbm.samplers.chains import Clamp, run_chains
+from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
+from keras_rbm.training.couplings import Coupled
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import StepResult
+from keras_rbm.training.means import weighted_mean
+from keras_rbm.types import Count
 
 #: Rows of data in which chains start, at most.
 _CHAIN_STARTS = 1000
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
-class DBM(Labelled):
+class DBM(Coupled, Labelled):
     """A deep Boltzmann machine: layers of units, and weights both ways between those that are neighbours.
 
         E(v, h1, ..., hL) = sum_l [base(h_l) - b_l . h_l] - sum_l h_l . W_l . h_(l+1),   h_0 = v
@@ -60,9 +65,9 @@ class DBM(Labelled):
         num_classes: how many label units there are, at least 2; `None` for none.
         mean_field_steps: at most, a batch, at least 1.
         tolerance: the largest change of a mean at which mean field has reached its fixed point; positive.
-        centered, offset_rate, kernel_regularizer, kernel_constraint, seed: as in `RBM`, for all layers.
-        activity_regularizer: penalty on the batch mean of each hidden layer's means, `(1, units)`.
-        kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
+        seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
+        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, as
+            in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
 
     Raises:
         ValueError: if there are fewer than two hidden layers, if neighbours have no partition function (unbounded units
@@ -90,6 +95,8 @@ class DBM(Labelled):
     #: Fewer are an RBM.
     _least_layers = 2
 
+    sampler: samplers.Sampler = assigned()
+
     def __init__(
         self,
         units: Sequence[int],
@@ -99,16 +106,10 @@ class DBM(Labelled):
         num_classes: int | None = None,
         mean_field_steps: int = 30,
         tolerance: float = 0.01,
-        centered: bool = True,
-        offset_rate: float = 0.01,
-        activity_regularizer: Any = None,
-        kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        kernel_constraint: Any = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed=seed, activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(seed=seed, **kwargs)
         listed = isinstance(units, (Sequence, np.ndarray)) and not isinstance(units, (str, bytes))
         if not listed or len(units) < self._least_layers:
             raise ValueError(
@@ -116,15 +117,11 @@ class DBM(Labelled):
                 f"Received: units={units!r}. One hidden layer is an RBM."
             )
         self.units = [positive_integer(n, "units") for n in units]
-        self.num_classes = 0 if num_classes is None else checked_num_classes(num_classes)
+        self._num_classes = 0 if num_classes is None else checked_num_classes(num_classes)
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
         if isinstance(tolerance, (str, type(None))) or not 0 < tolerance < float("inf"):
             raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
         self.tolerance = float(tolerance)
-        if not 0 < offset_rate <= 1:
-            raise ValueError(f"`offset_rate` must be in (0, 1]. Received: offset_rate={offset_rate!r}")
-        self.centered, self.offset_rate = centered, float(offset_rate)
-        self.stream = RandomStream(seed, name="stream")
         policy = self.dtype_policy
         kinds = per_layer(hidden, "hidden", len(self.units))
         self.groups = [unit_kinds.get(visible, dtype=policy, name="visible")]
@@ -132,15 +129,8 @@ class DBM(Labelled):
         if self.num_classes:
             self.groups.append(unit_kinds.Softmax(self.num_classes, dtype=policy, name="labels"))
         for i, (below, above) in enumerate(itertools.pairwise(self.groups)):
-            check_bounded(below, above, kernel_constraint, both_hidden=i > 0)
+            check_bounded(below, above, self.kernel_constraint, both_hidden=i > 0)
         self.sampler = samplers.get(sampler, dtype=policy, name="sampler")
-        self.kernel_initializer = keras.initializers.get(
-            keras.initializers.RandomNormal(stddev=0.01, seed=seed)
-            if kernel_initializer is None
-            else kernel_initializer
-        )
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
         names = ["reconstruction_error", "mean_field_residual", *self.sampler.log_names]
         names += ["cross_entropy", "accuracy"] if num_classes else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
@@ -163,21 +153,12 @@ class DBM(Labelled):
         for layer, width in zip(self.groups, widths, strict=True):
             layer.build((None, width))
         self.kernels = [
-            self.add_weight(
-                shape=shape,
-                initializer=self.kernel_initializer.clone(),
-                regularizer=self.kernel_regularizer,
-                constraint=self.kernel_constraint,
-                name=f"kernel_{i}",
-            )
+            self._add_kernel(shape, f"kernel_{i}", self.kernel_initializer.clone())
             for i, shape in enumerate(itertools.pairwise(widths))
         ]
         if self.centered:
-            options = {"dtype": self.state_dtype, "initializer": "zeros", "trainable": False, "aggregation": "mean"}
-            self.offsets = [
-                self.add_weight(shape=(width,), name=f"offset_{i}", **options) for i, width in enumerate(widths)
-            ]
-            self.offset_age = self.add_weight(shape=(), name="offset_age", **options)
+            self.offsets = [self._add_offset((width,), f"offset_{i}") for i, width in enumerate(widths)]
+            self.offset_age = self._add_offset((), "offset_age")
         self._bipartite = Bipartite(self)
         self.sampler.prepare(self._bipartite)
         self.built = True
@@ -185,7 +166,7 @@ class DBM(Labelled):
     def undirected(self) -> Bipartite:
         return self._bipartite
 
-    def input_to(self, i: int, states: dict[int, tf.Tensor], bottom: tf.Tensor | None = None) -> tf.Tensor:
+    def _input_to(self, i: int, states: dict[int, tf.Tensor], bottom: tf.Tensor | None = None) -> tf.Tensor:
         """What states of the layers beside it, by number, bring to the fields of layer `i`, `(batch, units)`.
 
         Args:
@@ -194,15 +175,10 @@ class DBM(Labelled):
         found = []
         if i - 1 in states:
             known = bottom is not None and i == 1
-            found.append(bottom if known else self.product(states[i - 1], self.kernels[i - 1]))
+            found.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
         if i + 1 in states:
-            found.append(self.product(states[i + 1], self.kernels[i], transpose=True))
+            found.append(self._product(states[i + 1], self.kernels[i], transpose=True))
         return tf.add_n(found)
-
-    def product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
-        """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""
-        dtype = self.compute_dtype
-        return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(kernel, dtype), transpose_b=transpose), x.dtype)
 
     # --- the posterior
 
@@ -211,9 +187,9 @@ class DBM(Labelled):
         labels = {} if y is None else {len(self.groups) - 1: tf.one_hot(y, self.num_classes, dtype=v.dtype)}
         return {0: v, **labels}
 
-    def posterior(self, v: Any, y: tf.Tensor | None = None) -> Posterior:
+    def _posterior(self, v: Any, y: tf.Tensor | None = None) -> Posterior:
         """Mean field given `v` `(batch, visible)` and perhaps classes `(batch,)`, in at most `mean_field_steps`."""
-        return mean_field(self, self._known(self.as_states(v), y), self.mean_field_steps, self.tolerance)
+        return mean_field(self, self._known(self._as_states(v), y), self.mean_field_steps, self.tolerance)
 
     def mean_field(self, v: Any) -> list[tf.Tensor]:
         """Means of the hidden layers given `v` `(batch, visible)`, from the lowest to the top, each `(batch, units)`.
@@ -224,9 +200,9 @@ class DBM(Labelled):
         Warns:
             UserWarning: if the fixed point was not reached.
         """
-        found = self.posterior(self._checked_rows(v))
-        self._warn_of(float(tf.reduce_max(found.residual)))
-        return [found.means[i + 1] for i in range(len(self.units))]
+        posterior = self._posterior(self._checked_rows(v))
+        self._warn_of(float(tf.reduce_max(posterior.residual)))
+        return [posterior.means[i + 1] for i in range(len(self.units))]
 
     def _warn_of(self, residual: float) -> None:
         if not residual <= self.tolerance:  # NaN, too
@@ -242,8 +218,8 @@ class DBM(Labelled):
 
         With `log Z` it gives the variational lower bound of `log p(v)`, minus this less `log Z`.
         """
-        v = self.as_states(v)
-        return self._variational(self._known(v), self.posterior(v).fields)
+        v = self._as_states(v)
+        return self._variational(self._known(v), self._posterior(v).fields)
 
     def _variational(self, known: dict[int, tf.Tensor], fields: dict[int, tf.Tensor]) -> tf.Tensor:
         """The bound where independent units in `fields` stand for the even hidden layers, the best ones for the odd.
@@ -257,15 +233,15 @@ class DBM(Labelled):
             own = tf.cast(self.groups[i].bias, field.dtype) - field
             total -= self.groups[i].log_partition(field) + tf.reduce_sum(own * means[i], -1)
         for i in range(1, len(self.groups), 2):
-            inputs = self.input_to(i, means)
+            inputs = self._input_to(i, means)
             if i in known:
                 total -= tf.reduce_sum(inputs * known[i], -1)
             else:
                 total -= self.groups[i].log_partition(self.groups[i].field(inputs))
         return total
 
-    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        fields = self.posterior(v).fields
+    def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        fields = self._posterior(v).fields
         x, log_q = self._drawn({0: v}, fields, draws)
         return x, -log_q
 
@@ -279,20 +255,23 @@ class DBM(Labelled):
             log_q += self.groups[i].log_prob(states[i], field)
         return self.undirected().together(states), log_q
 
-    def log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def _log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
         return -self.variational_free_energy(v)
 
-    def encode(self, v: Any) -> tf.Tensor:
-        return self.posterior(v).means[len(self.units)]
+    def _exact_log_score(self, v: tf.Tensor) -> tf.Tensor:
+        return self.undirected().log_sum_given(tf.cast(v, tf.float64))
 
-    def first_weights(self) -> Any:
+    def encode(self, v: Any) -> tf.Tensor:
+        return self._posterior(v).means[len(self.units)]
+
+    def _first_kernel(self) -> Any:
         return self.kernels[0]
 
-    def reconstruction_field(self, v: Any) -> tf.Tensor:
-        return self._field_below(self.posterior(v).means[1])
+    def _reconstruction_field(self, v: Any) -> tf.Tensor:
+        return self._field_below(self._posterior(v).means[1])
 
     def _field_below(self, h: tf.Tensor) -> tf.Tensor:
-        return self.visible.field(self.input_to(0, {1: h}))
+        return self.visible.field(self._input_to(0, {1: h}))
 
     def call(self, inputs: Any) -> tf.Tensor:
         unused = [tf.convert_to_tensor(x) for x in (self.visible.bias, *self.visible.other_parameters)]
@@ -303,60 +282,62 @@ class DBM(Labelled):
 
     # --- samples
 
-    def start(self, num_samples: Any) -> tf.Tensor:
-        return self.undirected().start(num_samples)
+    def initial_states(self, num_samples: Count) -> tf.Tensor:
+        return self.undirected().initial_states(num_samples)
 
-    def start_from(self, v: tf.Tensor) -> tf.Tensor:
-        return self.ascend(v, self.stream)[0]
+    def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
+        return self._recognition(v, self.stream)[0]
 
-    def walk(
+    def _run_chains(
         self,
-        state: tf.Tensor,
+        states: tf.Tensor,
         num_steps: tf.Tensor,
         mean: bool,
         schedule: tf.Tensor | None = None,
-        held: Held | None = None,
+        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        state, visible = samplers.walk(self.undirected(), state, num_steps, mean, schedule, held)
-        return state, visible[:, : self.visible.width]
+        states, visible = run_chains(self.undirected(), states, num_steps, mean, schedule, clamp)
+        return states, visible[:, : self.visible.width]
 
-    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
-        dtype, width = self.state_dtype, self.visible.width
-        pair = tf.constant(mask), tf.constant(values, dtype)
+    def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
+        width = self.visible.width
+        pair = tf.constant(mask), tf.constant(values, self.state_dtype)
         known = {0: [x[:, :width] for x in pair]}
         if self.num_classes:
             known[len(self.groups) - 1] = [x[:, width:] for x in pair]
-        return self.undirected().held(known)
+        return self.undirected().clamp(known)
 
     # --- learning
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        machine, known = self.undirected(), self._known(v, y)
-        found = mean_field(self, known, self.mean_field_steps, self.tolerance)
-        states, log_q = self._drawn(known, found.fields, self.stream)
-        samples = self.sampler.negative_phase(machine, states, weights)
+    def _gradients(self, batch: Batch) -> StepResult:
+        v, weights, rbm = batch.v, batch.weights, self.undirected()
+        known = self._known(v, batch.y)
+        posterior = mean_field(self, known, self.mean_field_steps, self.tolerance)
+        states, log_q = self._drawn(known, posterior.fields, self.stream)
+        samples = self.sampler.negative_phase(rbm, states, weights)
         x_model = tf.stop_gradient(samples.v)
         biases = [layer.bias for layer in self.groups]
         others = [x for layer in self.groups for x in layer.other_parameters]
         variables = [*self.kernels, *biases, *others]
         with tf.GradientTape() as tape:
             tape.watch([variable.value for variable in variables])
-            losses = self._variational(known, found.fields)  # less the entropy, which no parameter moves: a free energy
-            losses -= tf.stop_gradient(log_q) + weighted_mean(machine.free_energy(x_model), samples.weights)
+            # Less the entropy, which no parameter moves, this is a free energy.
+            losses = self._variational(known, posterior.fields)
+            losses -= tf.stop_gradient(log_q) + weighted_mean(rbm.free_energy(x_model), samples.weights)
             loss = weighted_mean(losses, weights)
         dws, dbs, dothers = tape.gradient(loss, [list(self.kernels), biases, others])
-        means = [found.means[i] for i in range(len(self.groups))]
+        means = [posterior.means[i] for i in range(len(self.groups))]
         offsets = []
         if self.centered:
-            offsets = moved(self.offsets, self.offset_age, means, weights, self.offset_rate)
+            offsets = updated_offsets(self.offsets, self.offset_age, means, weights, self.offset_rate)
             now = [tf.cast(x, dws[0].dtype) for _, x in offsets[:-1]]
-            dws, dbs = centred(dws, dbs, balanced(now, biases, self.trainable_variables))
+            dws, dbs = centered_gradients(dws, dbs, balanced_offsets(now, biases, self.trainable_variables))
 
-        def keep() -> None:
+        def commit() -> None:
             for variable, value in offsets:
                 variable.assign(value)
             sides = [tf.concat([dbs[i] for i in range(first, len(dbs), 2)], 0) for first in (0, 1)]
-            self.sampler.update(samples, [machine.assembled(dws), *sides])
+            self.sampler.update(samples, [rbm.assembled(dws), *sides])
 
         total = [*dws, *dbs, *dothers]
         if self.activity_regularizer is not None:
@@ -364,10 +345,10 @@ class DBM(Labelled):
         values = {
             "loss": losses,
             "reconstruction_error": self.visible.reconstruction_error(v, self._field_below(means[1])),
-            "mean_field_residual": found.residual,
+            "mean_field_residual": posterior.residual,
             **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()},
         }
-        return Lesson(values, list(zip(variables, total, strict=True)), keep)
+        return StepResult(values, list(zip(variables, total, strict=True)), commit)
 
     def _activity_gradients(self, means: list[tf.Tensor], weights: tf.Tensor, variables: list) -> list[tf.Tensor]:
         """Gradients of the activity regularizer's penalties, each layer's means given those of its neighbours."""
@@ -375,7 +356,7 @@ class DBM(Labelled):
             penalty = tf.zeros((), weights.dtype)
             for i, layer in enumerate(self.hidden, 1):
                 beside = {j: tf.stop_gradient(means[j]) for j in (i - 1, i + 1) if j < len(means)}
-                x = layer.mean(layer.field(self.input_to(i, beside)))
+                x = layer.mean(layer.field(self._input_to(i, beside)))
                 penalty += self.activity_regularizer(weighted_mean(x, weights)[None])
         return tape.gradient(penalty, [x.value for x in variables], unconnected_gradients="zero")
 
@@ -386,7 +367,15 @@ class DBM(Labelled):
 
     # --- pretraining
 
-    def pretrain(self, x: Any, *args: Any, doubled: bool = True, **kwargs: Any) -> list[keras.callbacks.History]:
+    def pretrain(
+        self,
+        x: Any,
+        epochs: Any = 10,
+        optimizer: Any = "sgd",
+        sampler: Any = "cd",
+        doubled: bool = True,
+        **options: Any,
+    ) -> list[keras.callbacks.History]:
         """Trains the layers one after the other, as RBMs on states sampled from the layers below, and starts from them.
 
         The chains then start in data. What was learnt stays if training is interrupted.
@@ -395,7 +384,7 @@ class DBM(Labelled):
             x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches.
             doubled: whether each RBM's units feel what comes in from one side twice, where in the DBM a layer on the
                 other side will bring as much. Without, the whole believes too firmly at first.
-            args, kwargs: those of `DBN.pretrain`: epochs, optimizer, sampler, batch_size, sample_weight, y and so on.
+            epochs, optimizer, sampler, options: as in `DBN.pretrain`; the sampler is `"cd"` by default.
 
         Returns:
             one `History` a layer.
@@ -407,13 +396,15 @@ class DBM(Labelled):
             Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.3.
         """
         rows = self._some_rows(x)  # builds, too
-        greedy = greedy_stack(self, doubled)
+        rbms = doubled_rbms(self, doubled)
+        options |= {"epochs": epochs, "optimizer": optimizer, "sampler": sampler}
+        head = ClassHead(self.num_classes) if self.num_classes else None
+        pretraining = Pretraining(rbms, x, head=head, seed=self.seed, **options)
         try:
-            return greedy.pretrain(x, *args, **kwargs)
+            return pretraining.run()
         finally:
-            if greedy.begun:
-                compose(self, greedy.rbms)
-                self.start_chains(rows)
+            initialize_from_rbms(self, rbms)
+            self.start_chains(rows)
 
     def start_chains(self, x: Any) -> None:
         """Starts the sampler's chains in rows of data and states of the hidden layers drawn given them.
@@ -426,7 +417,7 @@ class DBM(Labelled):
         Raises:
             ValueError: if the data do not fit the machine.
         """
-        states = self.start_from(self._some_rows(x))
+        states = self._initial_states_from(self._some_rows(x))
         self.sampler.reset(self.undirected(), states)
 
     def _some_rows(self, x: Any) -> tf.Tensor:
@@ -434,12 +425,12 @@ class DBM(Labelled):
         if checks.is_array(x):
             x = np.asarray(x)
             x = x[np.random.default_rng(self.seed).permutation(len(x))[:_CHAIN_STARTS]]
-        rows = next(self.checked_batches(x), None)
+        rows = next(self._checked_batches(x), None)
         if rows is None:
             raise ValueError("Data must have at least one row. Received: none")
-        return self.as_states(rows)
+        return self._as_states(rows)
 
-    def compose(self, rbms: Sequence[RBM]) -> None:
+    def initialize_from_rbms(self, rbms: Sequence[RBM]) -> None:
         """Starts from RBMs that were trained one on the other's hidden states.
 
         Weights are taken as they are, and of the two biases that a layer has, as hidden and as visible units, the mean.
@@ -452,7 +443,7 @@ class DBM(Labelled):
             TypeError, ValueError: if it is no list of RBMs, there are more or fewer, or one is not built or differs;
                 nothing has changed then.
         """
-        compose(self, rbms)
+        initialize_from_rbms(self, rbms)
 
     # --- classes
 
@@ -463,12 +454,12 @@ class DBM(Labelled):
             ValueError: if there are no label units.
         """
         self._require_labels()
-        v = self.as_states(v)
+        v = self._as_states(v)
         number = tf.shape(v)[0]
         # All classes of all cases are one batch.
         known = self._known(tf.repeat(v, self.num_classes, 0), tf.tile(tf.range(self.num_classes), [number]))
-        found = mean_field(self, known, self.mean_field_steps, self.tolerance)
-        scores = tf.reshape(self._variational(known, found.fields), (-1, self.num_classes))
+        posterior = mean_field(self, known, self.mean_field_steps, self.tolerance)
+        scores = tf.reshape(self._variational(known, posterior.fields), (-1, self.num_classes))
         return tf.nn.log_softmax(-scores)
 
     # --- leaving
@@ -476,7 +467,7 @@ class DBM(Labelled):
     def augment(self, v: Any) -> tf.Tensor:
         """What a `classifier` is given: `v` `(batch, visible)` with the mean-field means of the hidden layers from the
         second up to its right, `(batch, visible + sum(units[1:]))`."""
-        means = self.posterior(v).means
+        means = self._posterior(v).means
         return tf.concat([means[i] for i in range(1 + len(self.units)) if i != 1], -1)
 
     def classifier(
@@ -516,8 +507,8 @@ class DBM(Labelled):
 
         return plain_network(self, self.hidden, layer, num_classes, widths, dropout, input_dropout, kernel_constraint)
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
-        super().adapt_to_moments(mean, variance, count)
+    def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
+        super()._adapt_to_moments(mean, variance, count)
         self.sampler.reset(self.undirected())
 
     def get_config(self) -> dict:
@@ -531,11 +522,4 @@ class DBM(Labelled):
             "num_classes": self.num_classes or None,
             "mean_field_steps": self.mean_field_steps,
             "tolerance": self.tolerance,
-            "centered": self.centered,
-            "offset_rate": self.offset_rate,
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "seed": self.seed,
         }

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rbm.models.rnn_rbm import RNNRBM
+from keras_rbm.models.sequence.rnn_rbm import RNNRBM
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -42,23 +42,23 @@ class RTRBM(RNNRBM):
             raise ValueError("The recurrence of an RTRBM is that of its hidden units. Received: recurrent")
         super().__init__(units, **kwargs)
 
-    def recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
+    def _recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
         cell = _MeansOfHidden(self, dtype=self.dtype_policy)
         return [keras.layers.RNN(cell, return_sequences=True, return_state=True, dtype=self.dtype_policy)]
 
     @property
-    def recurrent_variables(self) -> list:
+    def _recurrent_variables(self) -> list:
         return [self.w_uh]
 
     @property
-    def recurrent_width(self) -> int:
+    def _recurrent_width(self) -> int:
         return self.units
 
-    def recurrent_input(self, v: tf.Tensor) -> tf.Tensor:
+    def _recurrent_input(self, v: tf.Tensor) -> tf.Tensor:
         inputs = self.rbm.hidden_input(tf.reshape(v, (-1, v.shape[-1])))
         return tf.reshape(inputs, tf.concat([tf.shape(v)[:-1], [self.units]], 0))
 
-    def recurrent_config(self) -> dict:
+    def _recurrent_config(self) -> dict:
         return {}
 
 
@@ -75,7 +75,7 @@ class _MeansOfHidden(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, states: Any) -> tuple:
         model = self._model.it
-        inputs = tf.cast(inputs, model.state_dtype) + model.rbm.product(
+        inputs = tf.cast(inputs, model.state_dtype) + model.rbm._product(
             tf.cast(states[0], model.state_dtype), model.w_uh
         )
         u = tf.cast(model.hidden.mean(model.hidden.field(inputs)), states[0].dtype)

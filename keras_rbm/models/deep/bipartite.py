@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from keras_rbm.models.machine import Compiling
-from keras_rbm.samplers import Held
+from keras_rbm.abstract_rbm import AbstractRBM, assigned
+from keras_rbm.likelihood.exact import log_sum_of_groups
+from keras_rbm.random import RandomStream
+from keras_rbm.samplers.chains import Clamp
 from keras_rbm.units import Mixed, Unit
+
+if TYPE_CHECKING:
+    from keras_rbm.models.deep.dbm import DBM
 
 
 class Side(Mixed):
@@ -34,7 +39,7 @@ class Side(Mixed):
         return tf.concat([tf.convert_to_tensor(part.bias) for part in self.parts], 0)
 
 
-class Bipartite(Compiling):
+class Bipartite(AbstractRBM):
     """The layers of a DBM with odd numbers on one side, those with even ones (the data's is 0) on the other.
 
     Each side is independent given the other, so block Gibbs sampling, annealing and enumeration are those of an RBM,
@@ -45,33 +50,16 @@ class Bipartite(Compiling):
         first: number of the lowest layer on the `visible` side, which chains carry: 0 or 1.
     """
 
-    built = True
-    has_free_energy = True
+    visible: Unit = assigned()
+    hidden: Unit = assigned()
 
-    def __init__(self, dbm: Any, first: int = 0) -> None:
-        super().__init__()
+    def __init__(self, dbm: DBM, first: int = 0) -> None:
         self.dbm, self._first = dbm, first
         self._numbers = [range(start, len(dbm.groups), 2) for start in (first, 1 - first)]
         self.visible, self.hidden = (_side([dbm.groups[i] for i in own]) for own in self._numbers)
 
     @property
-    def data(self) -> Unit:
-        """The data's layer."""
-        return self.dbm.groups[0]
-
-    @cached_property
-    def layers_above(self) -> Unit | None:
-        """The other layers with even numbers, if there are any."""
-        above = self.dbm.groups[2::2]
-        return _side(above) if above else None
-
-    @property
-    def sampler(self) -> Any:
-        """The DBM's."""
-        return self.dbm.sampler
-
-    @property
-    def stream(self) -> Any:
+    def stream(self) -> RandomStream:
         """The DBM's."""
         return self.dbm.stream
 
@@ -80,15 +68,7 @@ class Bipartite(Compiling):
         """The DBM's."""
         return self.dbm.state_dtype
 
-    @property
-    def weights(self) -> list:
-        """The DBM's."""
-        return self.dbm.weights
-
-    def undirected(self) -> Bipartite:
-        return self
-
-    def annealed(self) -> Bipartite:
+    def _annealed(self) -> Bipartite:
         """This, or its sides exchanged, so that the side that is summed out has fewer units: that is cheaper."""
         return self.exchanged if self.hidden.width > self.visible.width else self
 
@@ -138,8 +118,8 @@ class Bipartite(Compiling):
         """What states of the hidden side bring to the fields of the visible one, `(batch, visible)`."""
         return self._input(h, False)
 
-    def held(self, known: Mapping[int, Sequence[tf.Tensor]]) -> Held:
-        """What `walk` needs to hold units of some layers, by number: masks and values, both `(batch, units)`."""
+    def clamp(self, known: Mapping[int, Sequence[tf.Tensor]]) -> Clamp:
+        """What chains need to clamp units of some layers, by number: masks and values, both `(batch, units)`."""
         number = tf.shape(known[0][0])[0]
 
         def of_side(hidden: bool) -> list[tf.Tensor]:
@@ -150,16 +130,15 @@ class Bipartite(Compiling):
             return [tf.concat(parts, -1) for parts in zip(*pairs, strict=True)]
 
         (mask, values), hidden = of_side(False), of_side(True)
-        return Held(mask, values, Held(hidden[0], hidden[1]))
+        return Clamp(mask, values, Clamp(hidden[0], hidden[1]))
 
-    def free_energy(self, v: tf.Tensor) -> tf.Tensor:
-        """Of states of the visible side, the other one summed out, nats, `(batch,)`."""
-        return self.visible.energy(v) - self.hidden.log_partition(self.hidden.field(self.hidden_input(v)))
-
-    def start(self, num_samples: Any) -> tf.Tensor:
-        """States of the visible side drawn from its biases alone, `(num_samples, visible)`."""
-        zeros = tf.zeros((num_samples, self.visible.width), self.state_dtype)
-        return self.visible.sample(self.visible.field(zeros), self.stream)
+    def log_sum_given(self, v: tf.Tensor) -> tf.Tensor:
+        """Log of the summed weight of all states of the hidden layers, given each row `v` of the data's, `(cases,)`."""
+        data, *above = self.dbm.groups[::2]
+        w_data, w = tf.split(tf.cast(self.w_rec, v.dtype), [data.width, -1])
+        if not above:
+            return self.hidden.log_partition(self.hidden.field(v @ w_data)) - data.energy(v)
+        return log_sum_of_groups(self.hidden, _side(above), w, v @ w_data) - data.energy(v)
 
 
 def _side(layers: list[Unit]) -> Unit:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import checks, pipelines, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
-from keras_rbm.models import data as checks
-from keras_rbm.models.labelled import checked_num_classes
-from keras_rbm.models.labels import (
-    BIAS_OPTIONS,
-    OBJECTIVES,
-    class_lesson,
-    class_log_probs,
-    one_hot,
-    with_labels,
-)
-from keras_rbm.models.learner import Lesson, weighted_mean
+from keras_rbm.models.class_head import ClassHead, checked_head, with_labels, without_classes
+from keras_rbm.models.deep.greedy import Pretraining, initialize_from_below
+from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM
-from keras_rbm.models.stack import Stack
 from keras_rbm.random import Draws
-from keras_rbm.samplers import Held, Samples
+from keras_rbm.samplers.chains import Clamp
+from keras_rbm.training.couplings import COUPLING_OPTIONS
+from keras_rbm.training.faults import Batch
+from keras_rbm.training.learner import StepResult
+from keras_rbm.training.means import weighted_mean
+from keras_rbm.types import Count
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
-class DBN(Stack):
+class DBN(Labelled):
     """A deep belief network: a stack of RBMs, whose lower layers are directed and whose top is an RBM.
 
     `pretrain` trains the layers one after the other; `fit` is wake-sleep over the whole; `classifier` gives a plain
@@ -47,20 +44,21 @@ class DBN(Stack):
     where the objective is not the joint one.
 
     Args:
-        units: numbers of hidden units, from the lowest layer to the top.
+        units: numbers of hidden units, from the lowest layer to the top; at least two.
         visible: kind of the visible units: a name, config or `Unit`.
         hidden: kind of all hidden units: a name or config, or a `Unit` to copy for each layer.
-        sampler: where the top RBM's samples come from in wake-sleep.
+        sampler: where the top RBM's samples come from in wake-sleep, and those of all layers in `pretrain`.
         num_classes: how many label units there are, at least 2; `None` for none.
         objective: what the top with label units follows in `fit`: `"joint"` the likelihood of states and labels, by the
             sampler; `"discriminative"` that of labels given states, by its exact gradient; `"hybrid"` the second plus
             `generative_weight` times the first. The layers below learn by wake-sleep alone.
         generative_weight: positive; looked at by `"hybrid"` only.
-        centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, seed: as
+        seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
+        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, as
             in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
 
     Raises:
-        ValueError: if `units` is not a list of at least one positive integer, or as `RBM` does.
+        ValueError: if `units` is not a list of at least two positive integers, or as `RBM` does.
 
     Example:
 
@@ -83,43 +81,23 @@ class DBN(Stack):
         num_classes: int | None = None,
         objective: str = "joint",
         generative_weight: float = 0.01,
-        centered: bool = True,
-        offset_rate: float = 0.01,
-        activity_regularizer: Any = None,
-        kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        kernel_constraint: Any = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        options = {name: kwargs.pop(name) for name in COUPLING_OPTIONS if name in kwargs}
         super().__init__(seed=seed, **kwargs)
-        if isinstance(units, (str, bytes)) or not isinstance(units, (Sequence, np.ndarray)) or not len(units):
+        listed = isinstance(units, (Sequence, np.ndarray)) and not isinstance(units, (str, bytes))
+        if not listed or len(units) < 2:
             raise ValueError(
-                f"`units` must be a list of layer sizes, such as [500, 500, 2000]. Received: units={units!r}"
+                "A DBN has at least two layers: `units` must be a list of their sizes, such as [500, 500, 2000]. "
+                f"Received: units={units!r}. One layer is an RBM, or with classes a ClassificationRBM."
             )
         self.units = [positive_integer(n, "units") for n in units]
-        if num_classes is not None:
-            checked_num_classes(num_classes)
-        if objective not in OBJECTIVES or (objective != "joint" and not num_classes):
-            raise ValueError(
-                f"`objective` must be one of {', '.join(OBJECTIVES)}, and all but the first need num_classes. "
-                f"Received: objective={objective!r}, num_classes={num_classes}"
-            )
-        if not 0 < generative_weight < float("inf"):
-            raise ValueError(f"`generative_weight` must be positive. Received: {generative_weight!r}")
-        self.num_classes = num_classes or 0
+        self._head = checked_head(num_classes, objective, generative_weight)
+        self._num_classes = num_classes or 0
         self.objective, self.generative_weight = objective, float(generative_weight)
         kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
-        options = {
-            "centered": centered,
-            "offset_rate": offset_rate,
-            "activity_regularizer": activity_regularizer,
-            "kernel_initializer": kernel_initializer,
-            "kernel_regularizer": kernel_regularizer,
-            "kernel_constraint": kernel_constraint,
-            "dtype": self.dtype_policy,
-        }
         sides = [clone(kind) if i else visible for i in range(len(self.units))]
         if num_classes:
             sides[-1] = with_labels(sides[-1], num_classes, dtype=self.dtype_policy, name="visible")
@@ -132,6 +110,7 @@ class DBN(Stack):
                 tied=i == len(self.units) - 1,
                 seed=None if self.seed is None else self.seed + i,
                 name=f"rbm_{i}",
+                dtype=self.dtype_policy,
                 **options,
             )
             for i, n in enumerate(self.units)
@@ -142,18 +121,22 @@ class DBN(Stack):
 
     @property
     def visible(self) -> unit_kinds.Unit:
-        """The visible units: those of the lowest layer, without label units."""
-        return self.rbms[0].visible if self.lower else self._top_units
+        """The visible units: those of the lowest layer."""
+        return self.rbms[0].visible
 
     @property
     def _top_units(self) -> unit_kinds.Unit:
         """The visible units of the top RBM, without label units."""
-        visible = self.top.visible
-        return visible.parts[0] if self.num_classes else visible
+        return self.top.visible.parts[0] if self._head else self.top.visible
 
     @property
-    def has_drawn_bound(self) -> bool:
-        return bool(self.lower)
+    def sampler(self) -> samplers.Sampler:
+        """The top's."""
+        return self.top.sampler
+
+    @property
+    def _has_drawn_bound(self) -> bool:
+        return True
 
     @property
     def lower(self) -> list[RBM]:
@@ -171,9 +154,7 @@ class DBN(Stack):
     def build(self, input_shape: Any) -> None:
         shape = input_shape
         for rbm in self.rbms:
-            if rbm is self.top and self.num_classes:
-                if error := checks.shape_error(shape, None):
-                    raise error
+            if rbm is self.top:
                 shape = (shape[0], shape[1] + self.num_classes)
             rbm.build(shape)
             shape = (shape[0], rbm.units)
@@ -182,26 +163,26 @@ class DBN(Stack):
     # --- up and down
 
     def encode(self, v: Any) -> tf.Tensor:
-        return self.top.mean_h_from_v(self._with_beliefs(self._means_below_top(v)))
+        return self.top.mean_h_from_v(self._with_probs(self._means_below_top(v)))
 
     def _means_below_top(self, v: Any) -> tf.Tensor:
-        h = self.as_states(v)
+        h = self._as_states(v)
         for rbm in self.lower:
             h = rbm.mean_h_from_v(h)
         return h
 
-    def _with_beliefs(self, x: tf.Tensor) -> tf.Tensor:
+    def _with_probs(self, x: tf.Tensor) -> tf.Tensor:
         """`x` `(batch, units)` of the top with the probabilities of classes, if there are label units."""
-        return tf.concat([x, tf.exp(self._top_class_log_probs(x))], -1) if self.num_classes else x
+        return self._head.with_probs(self.top, x) if self._head else x
 
     def _without_labels(self, x: tf.Tensor) -> tf.Tensor:
         """States or fields of the top's visible units without those of label units."""
-        return x[:, : -self.num_classes] if self.num_classes else x
+        return self._head.without_labels(x) if self._head else x
 
-    def first_weights(self) -> Any:
-        return self.rbms[0].w_rec[: self.visible.width]
+    def _first_kernel(self) -> Any:
+        return self.rbms[0].w_rec
 
-    def reconstruction_field(self, v: Any) -> tf.Tensor:
+    def _reconstruction_field(self, v: Any) -> tf.Tensor:
         units, field = self._top_units, self._without_labels(self.top.visible_field(self.encode(v)))
         for rbm in reversed(self.lower):
             units, field = rbm.visible, rbm.visible_field(units.mean(field))
@@ -211,54 +192,50 @@ class DBN(Stack):
         h = inputs
         for rbm in self.lower:
             h = rbm(h)
-        return self.top(self._with_beliefs(h))
+        return self.top(self._with_probs(h))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         return (input_shape[0], self.units[-1])
 
     # --- samples
 
-    def start(self, num_samples: Any) -> tf.Tensor:
-        return self.top.start(num_samples)
+    def initial_states(self, num_samples: Count) -> tf.Tensor:
+        return self.top.initial_states(num_samples)
 
-    def start_from(self, v: tf.Tensor) -> tf.Tensor:
-        return self._drawn_labels(self._up(v)[-1], self.top.stream)[0]
+    def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
+        return self._with_drawn_labels(self._up(v)[-1], self.top.stream)[0]
 
-    def walk(
+    def _run_chains(
         self,
-        state: tf.Tensor,
+        states: tf.Tensor,
         num_steps: tf.Tensor,
         mean: bool,
         schedule: tf.Tensor | None = None,
-        held: Held | None = None,
+        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        state, top_visible = self.top.walk(state, num_steps, mean and not self.lower, schedule, held)
-        if not self.lower:
-            return state, self._without_labels(top_visible)
-        states = self._down(state)
-        return state, self.rbms[0].mean_v_from_h(states[1]) if mean else states[0]
+        states, _ = self.top._run_chains(states, num_steps, False, schedule, clamp)
+        below = self._down(states)
+        return states, self.rbms[0].mean_v_from_h(below[1]) if mean else below[0]
 
     @property
     def clampable(self) -> unit_kinds.Unit:
-        if self.lower and not self.num_classes:
+        if not self._head:
             raise ValueError(
                 "The visible units of a DBN cannot be held: the posterior of its layers has no simple sweep. Clamp "
                 "them in an RBM, or hold the labels of a DBN with num_classes."
             )
         return super().clampable
 
-    def held(self, mask: np.ndarray, values: np.ndarray) -> Held:
-        if self.lower:
-            if mask[:, : -self.num_classes].any():
-                raise ValueError(
-                    "The visible units of a DBN cannot be held, only its labels: the posterior of its layers has no "
-                    "simple sweep. Received: a mask that holds visible units. Clamp them in an RBM."
-                )
-            free = np.zeros((len(mask), self._top_units.width))
-            mask, values = (
-                np.concatenate([free.astype(x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values)
+    def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
+        if mask[:, : -self.num_classes].any():
+            raise ValueError(
+                "The visible units of a DBN cannot be held, only its labels: the posterior of its layers has no "
+                "simple sweep. Received: a mask that holds visible units. Clamp them in an RBM."
             )
-        return super().held(mask, values)
+        free = np.zeros((len(mask), self._top_units.width))
+        return super()._clamp(
+            *(np.concatenate([free.astype(x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values))
+        )
 
     def _up(self, v: tf.Tensor) -> list[tf.Tensor]:
         """States sampled upwards: the data, then each hidden layer below the top."""
@@ -267,23 +244,21 @@ class DBN(Stack):
             states.append(rbm.sample_h_from_v(states[-1]))
         return states
 
-    def ascend(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         log_ratio = tf.zeros(tf.shape(v)[:1], v.dtype)
         for rbm in self.lower:
             field = rbm.hidden_field(v)
             h = rbm.hidden.sample(field, draws)
             log_ratio += rbm.visible.log_prob(v, rbm.visible_field(h)) - rbm.hidden.log_prob(h, field)
             v = h
-        x, log_p = self._drawn_labels(v, draws)
+        x, log_p = self._with_drawn_labels(v, draws)
         return x, log_ratio - log_p
 
-    def _drawn_labels(self, x: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def _with_drawn_labels(self, x: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         """`x` `(batch, units)` of the top with labels drawn given it, and `log p(labels | x)`, `(batch,)`."""
-        if not self.num_classes:
-            return x, tf.zeros(tf.shape(x)[:1], x.dtype)
-        log_p = self._top_class_log_probs(x)
-        y = self.top.visible.parts[1].sample(log_p, draws)
-        return tf.concat([x, y], -1), tf.reduce_sum(y * log_p, -1)
+        if self._head:
+            return self._head.with_drawn_labels(self.top, x, draws)
+        return x, tf.zeros(tf.shape(x)[:1], x.dtype)
 
     def _down(self, x: tf.Tensor) -> list[tf.Tensor]:
         """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
@@ -292,19 +267,84 @@ class DBN(Stack):
             states.append(rbm.sample_v_from_h(states[-1]))
         return states[::-1]
 
-    # --- wake-sleep
+    # --- learning
 
-    def lesson(self, v: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None = None) -> Lesson:
-        if y is not None and self.objective == "discriminative" and not self.lower:  # no sample is needed
-            values, gradients = class_lesson(self.top, v, y, weights, self.num_classes)
-            values |= {"loss": values["cross_entropy"], "reconstruction_error": self.reconstruction_error(v)}
-            return Lesson(values, gradients, lambda: None)
+    def pretrain(
+        self, x: Any, epochs: Any = 10, optimizer: Any = "sgd", sampler: Any = None, **options: Any
+    ) -> list[keras.callbacks.History]:
+        """Trains the layers one after the other, each as an RBM on states sampled from the layers below it.
+
+        The data flow upwards a batch at a time: the hidden states of the whole set are never held. A directed layer is
+        trained as a tied RBM and its generative weights become the recognition weights transposed. What was learnt
+        stays if training is interrupted.
+
+        Args:
+            x: an array `(cases, visible)`, or a `tf.data.Dataset` of batches of `x`, `(x, y)` or
+                `(x, y, sample_weight)`.
+            epochs, optimizer, sampler: one value, or a list of one a layer. Each layer gets an optimizer and a sampler
+                of its own; the sampler is by default like the DBN's.
+            batch_size: for arrays; 100 by default.
+            sample_weight: for arrays, `(cases,)`.
+            y: classes, `(cases,)`, for an array and a top with label units; a dataset gives `(x, y)` itself.
+            validation_data: an array or dataset like `x`, or a pair of arrays `(x, y)`; the logs then have `val_*`.
+            callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
+            verbose: as in `fit`.
+            options: these, and what else `RBM.compile` takes.
+
+        Returns:
+            one `History` a layer.
+
+        Raises:
+            ValueError: if a list has not one value a layer, or as `fit` does; before the first step.
+        """
+        return self._pretraining(x, epochs=epochs, optimizer=optimizer, sampler=sampler, **options).run()
+
+    def pretrain_layer(self, layer: int, x: Any, **options: Any) -> keras.callbacks.History:
+        """Trains one layer on states sampled from those below it, from its present recognition weights on.
+
+        Args:
+            layer: from 0, the lowest.
+            x, options: as in `pretrain`.
+        """
+        return self._pretraining(x, layers=[layer], **options).run()[0]
+
+    def _pretraining(self, x: Any, sampler: Any = None, **options: Any) -> Pretraining:
+        if not self.built and (checks.is_array(x) or isinstance(x, tf.data.Dataset)):
+            rows = x if checks.is_array(x) else pipelines.first_batch(x)[0]
+            self.build(checks.as_rows(rows, None).shape)
+        sampler = self.sampler if sampler is None else sampler
+        return Pretraining(self.rbms, x, sampler=sampler, head=self._head, seed=self.seed, **options)
+
+    def initialize_from_below(self, layer: int) -> None:
+        """Starts a layer as the one below upside down, so that the likelihood's bound starts where that one left it.
+
+        The layer's first hidden units take the place of the visible units below, with their weights and biases. Its
+        further ones keep their small random weights, whose mean effect is taken off the bias. Call it between
+        `pretrain_layer(layer - 1, ...)` and `pretrain_layer(layer, ...)`, and train on with a low learning rate.
+
+        Args:
+            layer: at least 1; it must have at least as many hidden units as the layer below has visible ones, of their
+                kind.
+
+        Raises:
+            ValueError: if it has not, or the DBN is not built.
+
+        Reference:
+            Hinton, Osindero & Teh, 2006, "A fast learning algorithm for deep belief nets", section 4.
+        """
+        if not self.built:
+            raise ValueError(
+                "A DBN must be built before a layer is initialised from below. Pretrain the layers below it first."
+            )
+        initialize_from_below(self.rbms, layer)
+
+    def _gradients(self, batch: Batch) -> StepResult:
+        v, weights, y = batch.v, batch.weights, batch.y
         awake = self._up(v)
-        top_states = awake[-1] if y is None else one_hot(awake[-1], y, self.num_classes)
-        samples = self.top.sampler.negative_phase(self.top, top_states, weights)
-        dream, dream_weights = self._down(samples.v), samples.weights
-        lesson = self._top_lesson(awake[-1], top_states, weights, y, samples)
-        gradients = lesson.gradients
+        top_states = self._head.one_hot(awake[-1], y) if self._head else awake[-1]
+        joint, samples, _ = self.top._contrastive_gradients(top_states, weights)
+        result = self._head.combined(self.top, awake[-1], y, weights, joint) if self._head else joint
+        dream = self._down(samples.v)
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias, *rbm.visible.other_parameters)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias, *rbm.hidden.other_parameters)]
@@ -314,35 +354,21 @@ class DBN(Stack):
             for i, rbm in enumerate(self.lower):
                 wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
                 sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
-            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), weighted_mean(sleep_loss, dream_weights)
-        if self.lower:
-            gradients += zip(generative, wake.gradient(mean_wake, generative), strict=True)
-            gradients += zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True)
+            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), weighted_mean(sleep_loss, samples.weights)
+        gradients = [
+            *result.gradients,
+            *zip(generative, wake.gradient(mean_wake, generative), strict=True),
+            *zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True),
+        ]
         mean_sleep = tf.fill(tf.shape(weights), mean_sleep)
         values = {
-            **lesson.values,
-            "loss": lesson.values["loss"] + wake_loss + mean_sleep,
+            **result.values,
+            "loss": result.values["loss"] + wake_loss + mean_sleep,
             "wake_loss": wake_loss,
             "sleep_loss": mean_sleep,
             "reconstruction_error": self.reconstruction_error(v),
         }
-        return lesson._replace(values=values, gradients=gradients)
-
-    def _top_lesson(
-        self, x: tf.Tensor, states: tf.Tensor, weights: tf.Tensor, y: tf.Tensor | None, samples: Samples
-    ) -> Lesson:
-        """What the top learns by its objective from `x`, the states below it, and `states`, these with labels."""
-        joint = self.top.contrast(states, weights, samples)
-        if y is None or self.objective == "joint":
-            return joint
-        values, gradients = class_lesson(self.top, x, y, weights, self.num_classes)
-        values["loss"] = values["cross_entropy"]
-        if self.objective == "hybrid":
-            share = self.generative_weight
-            values["loss"] += share * joint.values["loss"]
-            generative = {id(variable): gradient for variable, gradient in joint.gradients}
-            gradients = [(variable, gradient + share * generative[id(variable)]) for variable, gradient in gradients]
-        return joint._replace(values={**joint.values, **values}, gradients=gradients)
+        return result._replace(values=values, gradients=gradients)
 
     # --- classes
 
@@ -352,11 +378,11 @@ class DBN(Stack):
         Raises:
             ValueError: if there are no label units.
         """
-        self._require_labels()
-        return self._top_class_log_probs(self._means_below_top(v))
+        return self._required_head().log_probs(self.top, self._means_below_top(v))
 
-    def _top_class_log_probs(self, x: tf.Tensor) -> tf.Tensor:
-        return class_log_probs(self.top, x, self.num_classes)
+    def _required_head(self) -> ClassHead:
+        self._require_labels()
+        return cast(ClassHead, self._head)
 
     # --- leaving
 
@@ -381,38 +407,25 @@ class DBN(Stack):
 
         def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
             rbm = self.rbms[i]
-            w, c = np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
-            if rbm is self.top and self.num_classes:  # no class is known: all are taken as equally probable
-                w, c = w[: -self.num_classes], c + w[-self.num_classes :].mean(0)
-            return w, c
+            if rbm is self.top and self._head:
+                return without_classes(rbm, self.num_classes)
+            return np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
 
         hidden = [rbm.hidden for rbm in self.rbms]
         return plain_network(self, hidden, layer, num_classes, [], dropout, input_dropout, kernel_constraint)
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
-        if self.lower or not self.num_classes:
-            super().adapt_to_moments(mean, variance, count)
-        else:
-            self.top.visible.adapt_part(0, mean, variance, count)
-        if not self.lower:
-            self.top.sampler.reset(self.top)
-
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
-        kept = [f"kernel_{part}" for part in ("initializer", "regularizer", "constraint")]
-        kept += ["centered", "offset_rate", "activity_regularizer"]
-        top, visible = self.top.get_config(), serialize(self.visible)
-        if self.num_classes and not self.lower:  # the group with labels has taken the options of the units' bias
-            visible["config"] |= {name: top["visible"]["config"][name] for name in BIAS_OPTIONS}
+        top = self.top.get_config()
         return {
             **super().get_config(),
             "units": self.units,
-            "visible": visible,
+            "visible": serialize(self.visible),
             "hidden": self._hidden,
-            "sampler": serialize(self.top.sampler),
+            "sampler": serialize(self.sampler),
             "num_classes": self.num_classes or None,
             "objective": self.objective,
             "generative_weight": self.generative_weight,
-            **{name: top[name] for name in kept},
+            **{name: top[name] for name in COUPLING_OPTIONS},
             "seed": self.seed,
         }

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.arguments import checked_betas, checked_model, checked_seed, positive_integer
+from keras_rbm.abstract_rbm import AbstractRBM
+from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
-from keras_rbm.likelihood.keys import key_at, key_of
+from keras_rbm.likelihood.keys import Use, key_at, key_of
 from keras_rbm.random import Draws
-from keras_rbm.samplers.gibbs import sweep_from
+from keras_rbm.samplers.chains import sweep, sweep_from
+from keras_rbm.scored import Scored, checked_model
+from keras_rbm.types import Betas, Data, Verbose
 from keras_rbm.units.moments import moments
 
 #: Temperatures, or sweeps, between two returns to Python.
@@ -35,9 +39,10 @@ class LogPartition:
     Args:
         log_z: nats.
         standard_error: of `log_z`, nats, by the delta method; it knows nothing of modes that no chain has met. Of a
-            single chain, NaN.
+            single chain, NaN; 0 where `log_z` is exact.
         effective_sample_size: how many equal weights would be as good as these: near 1, nothing can be trusted.
-        kind: what `log_z` is in expectation: `"lower bound"`, `"upper bound"`, or `"estimate"`.
+            Infinite where `log_z` is exact.
+        kind: what `log_z` is in expectation: `"lower bound"`, `"upper bound"`, `"estimate"`, or `"exact"`.
         log_weights: each chain's own estimate of `log Z`, `(num_chains,)`.
     """
 
@@ -47,15 +52,20 @@ class LogPartition:
     kind: str
     log_weights: np.ndarray = field(repr=False)
 
+    @classmethod
+    def exactly(cls, log_z: float) -> LogPartition:
+        """A partition function without error."""
+        return cls(log_z, 0.0, math.inf, "exact", np.array([log_z]))
+
 
 def ais(
-    model: Any,
-    data: Any = None,
+    model: Scored,
+    data: Data | None = None,
     num_chains: int = 100,
     num_temperatures: int = 10_000,
-    betas: Sequence[float] | None = None,
+    betas: Betas | None = None,
     seed: int = 0,
-    verbose: Any = "auto",
+    verbose: Verbose = "auto",
 ) -> LogPartition:
     """Estimates `log Z` by annealed importance sampling: chains that are led from independent units to the model.
 
@@ -94,25 +104,27 @@ def ais(
     return forward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
 
 
-def forward(model: Any, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Any) -> LogPartition:
+def forward(
+    model: Scored, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Verbose
+) -> LogPartition:
     """`ais`, of checked arguments and with the biases at `beta = 0`."""
-    rbm = model.undirected().annealed()
+    rbm = model.undirected()._annealed()
     zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
-    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base.visible), Draws(key_of(seed, 1)))
-    annealed = _anneal(rbm, start, schedule, base, key_of(seed, 2), verbose, "AIS")
+    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base.visible), Draws(key_of(seed, Use.AIS_START)))
+    annealed = _anneal(rbm, start, schedule, base, key_of(seed, Use.AIS), verbose, "AIS")
     log_weights = _log_z_base(rbm, base) + annealed
     return _summary(log_weights, 1, "lower bound")
 
 
 def reverse_ais(
-    model: Any,
-    data: Any = None,
+    model: Scored,
+    data: Data | None = None,
     num_chains: int = 100,
     num_temperatures: int = 10_000,
-    betas: Sequence[float] | None = None,
+    betas: Betas | None = None,
     burn_in: int = 10_000,
     seed: int = 0,
-    verbose: Any = "auto",
+    verbose: Verbose = "auto",
 ) -> LogPartition:
     """Estimates `log Z` by annealing the other way: from states of the model to independent units.
 
@@ -143,17 +155,17 @@ def reverse_ais(
 
 
 def backward(
-    model: Any,
+    model: Scored,
     base: Base,
     schedule: np.ndarray,
     num_chains: int,
     seed: int,
-    verbose: Any,
-    data: Any,
+    verbose: Verbose,
+    data: Data | None,
     burn_in: int,
 ) -> LogPartition:
     """`reverse_ais`, of checked arguments and with the biases at `beta = 0`."""
-    rbm = model.undirected().annealed()
+    rbm = model.undirected()._annealed()
     exact = can_be_exact(rbm)
     if exact:
         start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
@@ -164,11 +176,13 @@ def backward(
         )
     else:
         start = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose)
-    annealed = _anneal(rbm, start, schedule[::-1], base, key_of(seed, 3), verbose, "reverse AIS")
+    annealed = _anneal(rbm, start, schedule[::-1], base, key_of(seed, Use.REVERSE_AIS), verbose, "reverse AIS")
     return _summary(_log_z_base(rbm, base) - annealed, -1, "upper bound" if exact else "estimate")
 
 
-def checked_schedule(model: Any, num_chains: int, num_temperatures: int, betas: Any, seed: Any) -> np.ndarray:
+def checked_schedule(
+    model: Scored, num_chains: int, num_temperatures: int, betas: Betas | None, seed: int | None
+) -> np.ndarray:
     """Inverse temperatures from 0 to 1, all arguments being sound."""
     check_normalizable(checked_model(model).undirected())
     checked_seed(seed)
@@ -178,29 +192,29 @@ def checked_schedule(model: Any, num_chains: int, num_temperatures: int, betas: 
     return checked_betas(betas, first=0)
 
 
-def _states(model: Any, data: Any, seed: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def _states(model: Scored, data: Data, seed: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Batches of data as states of both sides of the machine that is annealed, the second drawn given the first."""
-    key = key_of(seed, 4)
-    for i, batch in enumerate(model.checked_batches(data)):
-        yield model.as_function(_ascended)(model.as_states(batch), key_at(key, i))
+    key = key_of(seed, Use.STATES_OF_DATA)
+    for i, batch in enumerate(model._checked_batches(data)):
+        yield model._as_function(_recognised)(model._as_states(batch), key_at(key, i))
 
 
-def _ascended(model: Any, v: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _recognised(model: Scored, v: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     draws, rbm = Draws(key), model.undirected()
-    x = model.ascend(v, draws)[0]
-    if rbm.annealed() is rbm:
+    x = model._recognition(v, draws)[0]
+    if rbm._annealed() is rbm:  # the hidden side is no side with data on it, and has no base
         return x, tf.zeros((0, rbm.hidden.width), x.dtype)
-    return rbm.hidden.sample(rbm.hidden.field(rbm.hidden_input(x)), draws), x
+    return rbm.hidden.sample(rbm.hidden_field(x), draws), x
 
 
-def base_of(model: Any, data: Any, seed: int) -> Base:
+def base_of(model: Scored, data: Data | None, seed: int) -> Base:
     """The biases at `beta = 0`: of the visible side the data's, read once, or else the model's own; of the hidden side
     none, except that of a side with the data on it, which is found in the same way."""
-    rbm = model.undirected().annealed()
+    rbm = model.undirected()._annealed()
     has_data = rbm is not model.undirected()
     if data is None:
-        hidden = tf.convert_to_tensor(rbm.hidden.bias) * float(has_data)
-        return Base(tf.cast(rbm.visible.bias, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
+        hidden = tf.convert_to_tensor(rbm.hidden_bias) * float(has_data)
+        return Base(tf.cast(rbm.visible_bias, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
     mean, _, count = moments(tf.concat(x, -1) if has_data else x[0] for x in _states(model, data, seed))
     means, counts = (np.split(x, [rbm.visible.width]) for x in (mean, count))
     visible = rbm.visible.bias_for(means[0], counts[0])
@@ -208,41 +222,41 @@ def base_of(model: Any, data: Any, seed: int) -> Base:
     return Base(tf.cast(visible, rbm.state_dtype), tf.cast(hidden, rbm.state_dtype))
 
 
-def _rows(model: Any, data: Any, number: int, seed: int) -> tf.Tensor:
+def _rows(model: Scored, data: Data, number: int, seed: int) -> tf.Tensor:
     """So many rows of the data as states of the visible side, repeated where there are fewer."""
     if hasattr(data, "__array__"):
         data = np.asarray(data)[np.random.default_rng(seed or 0).permutation(len(data))[:number]]
-    found: list[tf.Tensor] = []
+    batches: list[tf.Tensor] = []
     for batch, _ in _states(model, data, seed):
-        found.append(batch)
-        if sum(len(part) for part in found) >= number:
+        batches.append(batch)
+        if sum(map(len, batches)) >= number:
             break
-    rows = tf.concat(found, 0)
+    rows = tf.concat(batches, 0)
     return tf.gather(rows, tf.range(number) % len(rows))
 
 
-def _log_z_base(rbm: Any, base: Base) -> float:
+def _log_z_base(rbm: AbstractRBM, base: Base) -> float:
     """`log Z` at `beta = 0`: both sides independent."""
     sides = (rbm.visible, base.visible), (rbm.hidden, base.hidden)
     return sum(float(units.log_partition(tf.cast(field, tf.float64)[None])[0]) for units, field in sides)
 
 
-def _burnt_in(rbm: Any, v: tf.Tensor, num_steps: int, seed: int, verbose: Any) -> tf.Tensor:
-    sweep, key = rbm.as_function(sweeps, jit_compile=True), key_of(seed, 7)
+def _burnt_in(rbm: AbstractRBM, v: tf.Tensor, num_steps: int, seed: int, verbose: Verbose) -> tf.Tensor:
+    run, key = rbm._as_function(sweeps, jit_compile=True), key_of(seed, Use.BURN_IN)
     for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
-        v = sweep(v, start, stop, key)
+        v = run(v, start, stop, key)
     return v
 
 
-def sweeps(rbm: Any, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def sweeps(rbm: AbstractRBM, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     def step(k: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return k + 1, sweep_from(rbm, rbm.hidden_input(v), 1.0, 0.0, Draws(key_at(key, k)))
+        return k + 1, sweep(rbm, v, draws=Draws(key_at(key, k)))
 
     return tf.while_loop(lambda k, v: k < stop, step, (start, v))[1]
 
 
 def _anneal(
-    rbm: Any, v: tf.Tensor, betas: np.ndarray, base: Base, key: tf.Tensor, verbose: Any, title: str
+    rbm: AbstractRBM, v: tf.Tensor, betas: np.ndarray, base: Base, key: tf.Tensor, verbose: Verbose, title: str
 ) -> np.ndarray:
     """Leads chains along the inverse temperatures `betas`, from `v` at the first of them.
 
@@ -250,7 +264,7 @@ def _anneal(
         the sum of `log p*(v; beta') - log p*(v; beta)` over the steps, `(chains,)`, float64, `p*` the visible marginal
         before normalisation.
     """
-    step = rbm.as_function(anneal_steps, jit_compile=True)
+    step = rbm._as_function(anneal_steps, jit_compile=True)
     log_weights = tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
     for start, stop in _chunks(len(betas) - 1, verbose, title):
@@ -259,7 +273,7 @@ def _anneal(
 
 
 def anneal_steps(
-    rbm: Any,
+    rbm: AbstractRBM,
     v: tf.Tensor,
     log_weights: tf.Tensor,
     betas: tf.Tensor,
@@ -268,7 +282,7 @@ def anneal_steps(
     stop: tf.Tensor,
     key: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    slope = tf.cast(rbm.visible.bias, v.dtype) - base.visible
+    slope = tf.cast(rbm.visible_bias, v.dtype) - base.visible
 
     def pair(k: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.slice(betas, [k], [2]), v.dtype)
@@ -276,18 +290,18 @@ def anneal_steps(
     def step(k: tf.Tensor, v: tf.Tensor, log_weights: tf.Tensor, pair_k: tf.Tensor) -> tuple[tf.Tensor, ...]:
         now, then = pair_k[0], pair_k[1]
         hidden_input = rbm.hidden_input(v)
-        gain = rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, then, base.hidden))
-        gain -= rbm.hidden.log_partitions(rbm.hidden.field(hidden_input, now, base.hidden))
+        gain = rbm.hidden.log_partitions(rbm._hidden_field_of(hidden_input, then, base.hidden))
+        gain -= rbm.hidden.log_partitions(rbm._hidden_field_of(hidden_input, now, base.hidden))
         gain = tf.reduce_sum(gain, -1) + (then - now) * tf.reduce_sum(v * slope, -1)
         draws = Draws(key_at(key, k))
-        v = sweep_from(rbm, hidden_input, then, base.visible, draws, hidden_base=base.hidden)
+        v = sweep_from(rbm, hidden_input, then, base.visible, draws, hidden_base_bias=base.hidden)
         # XLA on a CPU is half as fast if temperatures are looked up where they are used: the loop carries them.
         return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
 
     return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights, pair(start)))[1:3]
 
 
-def _chunks(total: int, verbose: Any, title: str) -> Any:
+def _chunks(total: int, verbose: Verbose, title: str) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Where each part starts and stops, as tensors; a progress bar moves between them, and Ctrl-C works."""
     if verbose:
         print(title)

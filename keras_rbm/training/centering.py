@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rbm.models.learner import weighted_mean
+from keras_rbm.training.means import weighted_mean
 from keras_rbm.units.unit import as_dtype
 
 
-def centred(
+def centered_gradients(
     kernels: list[tf.Tensor], biases: list[tf.Tensor], offsets: list[tf.Tensor]
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """The centred gradients that follow from the plain ones.
@@ -40,14 +40,16 @@ def centred(
     return kernels, biases
 
 
-def balanced(offsets: list[tf.Tensor], biases: list[keras.Variable], trained: list[keras.Variable]) -> list[tf.Tensor]:
+def balanced_offsets(
+    offsets: list[tf.Tensor], biases: list[keras.Variable], trained: list[keras.Variable]
+) -> list[tf.Tensor]:
     """Offsets, 0 where a bias next to the layer is frozen: it could not balance them."""
     free = [float(any(bias is variable for variable in trained)) for bias in biases]
     beside = [min(free[max(i - 1, 0) : i] + free[i + 1 : i + 2]) for i in range(len(free))]
     return [offset * share for offset, share in zip(offsets, beside, strict=True)]
 
 
-def moved(
+def updated_offsets(
     offsets: list[keras.Variable], age: keras.Variable, means: list[tf.Tensor], weights: tf.Tensor, rate: float
 ) -> list[tuple[keras.Variable, tf.Tensor]]:
     """New values of `offsets` and of their `age`, in batches, when a batch with states' `means` `(batch, units)` is in

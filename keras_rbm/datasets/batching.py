@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import pipelines
 from keras_rbm.arguments import positive_integer
-from keras_rbm.models import data as pipelines
 from keras_rbm.random import Draws
 
 #: How grey levels become states.

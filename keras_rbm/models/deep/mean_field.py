@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from keras_rbm.models.deep.dbm import DBM
 
 
 class Posterior(NamedTuple):
@@ -24,7 +27,7 @@ class Posterior(NamedTuple):
     num_steps: tf.Tensor
 
 
-def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
+def mean_field(dbm: DBM, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
     """Goes up the variational bound, odd and even layers in turn, from one pass upwards, to a fixed point.
 
     Args:
@@ -35,7 +38,7 @@ def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance:
     Reference:
         Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.1.
     """
-    bottom = dbm.product(known[0], dbm.kernels[0])
+    bottom = dbm._product(known[0], dbm.kernels[0])
 
     def fields_of(numbers: list[int], means: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
         return {i: dbm.groups[i].field(dbm.input_to(i, means, bottom)) for i in numbers}
@@ -67,7 +70,7 @@ def mean_field(dbm: Any, known: dict[int, tf.Tensor], max_steps: int, tolerance:
     return Posterior(fields, {**means, **means_of(fields_of(odd, means))}, residual, k)
 
 
-def first_pass(dbm: Any, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict[int, tf.Tensor]:
+def first_pass(dbm: DBM, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict[int, tf.Tensor]:
     """Fields of the hidden layers in one pass upwards.
 
     What comes from below counts twice where a layer above, not known yet, would bring as much.
@@ -81,5 +84,5 @@ def first_pass(dbm: Any, known: dict[int, tf.Tensor], bottom: tf.Tensor) -> dict
         above = dbm.input_to(i, {i + 1: known[i + 1]}) if i + 1 in known else 0.0
         fields[i] = dbm.groups[i].field(share * below + above)
         if i < len(dbm.kernels):
-            below = dbm.product(dbm.groups[i].mean(fields[i]), dbm.kernels[i])
+            below = dbm._product(dbm.groups[i].mean(fields[i]), dbm.kernels[i])
     return fields

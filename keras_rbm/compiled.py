@@ -1,0 +1,24 @@
+"""Functions of an object, compiled once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+class Compiled:
+    """What keeps the compiled functions whose first argument it is."""
+
+    @functools.cached_property
+    def _functions(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+        return {}
+
+    def _as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """`function` with this as its first argument, as a `tf.function` made once, with `options`."""
+        made = self._functions
+        if function not in made:
+            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
+        return made[function]

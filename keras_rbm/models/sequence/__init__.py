@@ -1,0 +1,1 @@
+"""Machines of sequences: an RBM a frame."""
