@@ -58,7 +58,7 @@ def run(code: str, names: dict[str, Any], title: str) -> int:
 
 
 def without_xla(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs are run as they are: compiling each would take most of the time."""
+    """Graphs are run as they are: compiling each would take most of the time, and is proved elsewhere."""
     function = tf.function
 
     def graph(func: Any = None, **options: Any) -> Any:
@@ -69,11 +69,9 @@ def without_xla(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("page", [README, *GUIDES], ids=name)
 def test_python_blocks_run_one_after_the_other(page, tmp_path, monkeypatch):
-    """As they stand, but for one epoch a training, and the guides without XLA; comments that begin with a shape are
-    true."""
+    """As they stand, but for one epoch a training, and without XLA; comments that begin with a shape are true."""
     monkeypatch.chdir(tmp_path)
-    if page in GUIDES:
-        without_xla(monkeypatch)
+    without_xla(monkeypatch)
     keras.utils.set_random_seed(0)
     names: dict[str, Any] = {}
     blocks = [re.sub(r"epochs=\d+", "epochs=1", block) for block in python_blocks(page)]
