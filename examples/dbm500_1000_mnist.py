@@ -49,7 +49,7 @@ def main() -> None:
         second.build((None, 500))
         second.visible.bias.assign(first.hidden.bias)
         dbm = keras_rbm.DBM([500, 1000], kernel_regularizer=keras.regularizers.L2(1e-4), seed=SEED)
-        dbm.compose([first, second])
+        dbm.initialize_from_rbms([first, second])
         dbm.start_chains(states)
         epoch = len(train) // BATCH
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -63,10 +63,10 @@ def main() -> None:
         dbm.save(final)
         keras.models.load_model(final, compile=False).save(final)  # without the optimizer
     dbm = keras.models.load_model(final, compile=False)
-    found = keras_rbm.likelihood.log_likelihood(
+    result = keras_rbm.likelihood.log_likelihood(
         dbm, test, states, num_temperatures=options.temperatures, burn_in=options.temperatures, verbose=0
     )
-    print(f"bound: {found.lower:.2f} (by reverse AIS) to {found.upper:.2f} (by AIS) nats a case")
+    print(f"bound: {result.lower:.2f} (by reverse AIS) to {result.upper:.2f} (by AIS) nats a case")
     shares = [np.std(np.asarray(mean), 0).mean() for mean in dbm.mean_field(test[:1000])]
     print("deviation of the hidden units' means over cases, by layer: " + ", ".join(f"{s:.3f}" for s in shares))
     rows = dbm.trajectories(num_chains=20, num_rows=10, num_steps=1000)

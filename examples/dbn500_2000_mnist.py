@@ -47,20 +47,20 @@ def main() -> None:
         return keras.optimizers.SGD(schedule)
 
     def report(stage: str, dbn: keras_rbm.DBN) -> None:
-        found = keras_rbm.likelihood.log_likelihood(
+        result = keras_rbm.likelihood.log_likelihood(
             dbn, test, states, num_temperatures=options.temperatures, burn_in=options.temperatures, verbose=0
         )
         print(
-            f"bound after {stage}: {found.lower:.2f} (by reverse AIS) and {found.upper:.2f} (by AIS) nats a case",
+            f"bound after {stage}: {result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case",
             flush=True,
         )
 
     options.output.mkdir(parents=True, exist_ok=True)
     dbn = keras_rbm.DBN([500, 2000], sampler="pcd", kernel_regularizer=keras.regularizers.L2(1e-4), seed=SEED)
     dbn.build((None, train.shape[1]))
-    dbn.rbms[0].take_weights(keras.models.load_model(options.first, compile=False))
-    dbn.unroll(1)
-    report("unrolling", dbn)
+    dbn.rbms[0].copy_weights_from(keras.models.load_model(options.first, compile=False))
+    dbn.initialize_from_below(1)
+    report("initialising from below", dbn)
     started = time.monotonic()
     dbn.pretrain_layer(
         1,

@@ -86,11 +86,11 @@ def main() -> None:
             chosen = np.concatenate([order[y[order] == k][: NUM_LABELS // 10] for k in range(10)])
             net = trained(make(), inputs(x[chosen]), y[chosen], learning_rate, epochs)
             errors.append(100 * np.mean(net.predict(held, batch_size=1000, verbose=0).argmax(1) != y_held))
-        found = ", ".join(f"{error:.2f}" for error in errors)
+        result = ", ".join(f"{error:.2f}" for error in errors)
         spread = np.std(errors, ddof=1) if len(errors) > 1 else float("nan")
         kind = "validation" if options.validate else "test"
         seconds = time.monotonic() - started
-        print(f"{name}: {kind} error {np.mean(errors):.2f} +- {spread:.2f} % ({found}), {seconds:.0f} s", flush=True)
+        print(f"{name}: {kind} error {np.mean(errors):.2f} +- {spread:.2f} % ({result}), {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

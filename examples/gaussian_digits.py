@@ -59,11 +59,11 @@ def main() -> None:
     rbm.compile(keras.optimizers.SGD(PolynomialDecay(options.learning_rate, steps, 0.0), clipnorm=10.0))
     rbm.fit(train, batch_size=BATCH, epochs=options.epochs, verbose=0)
     seconds = time.monotonic() - started
-    found = keras_rbm.likelihood.log_likelihood(rbm, test, train, num_temperatures=5000, burn_in=5000, verbose=0)
+    result = keras_rbm.likelihood.log_likelihood(rbm, test, train, num_temperatures=5000, burn_in=5000, verbose=0)
     name = "validation" if options.validate else "test"
     print(f"{name} log-likelihood, nats a case, {train.shape[1]} columns")
     print(f"  factor analysis, {factors} factors:   {reference:8.2f}")
-    print(f"  RBM, {options.units} hidden units: {found.lower:8.2f} (by reverse AIS) and {found.upper:.2f} (by AIS)")
+    print(f"  RBM, {options.units} hidden units: {result.lower:8.2f} (by reverse AIS) and {result.upper:.2f} (by AIS)")
     print(f"  trained in {seconds:.0f} s")
 
 

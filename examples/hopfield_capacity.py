@@ -39,11 +39,11 @@ def main() -> None:
     started, rng = time.monotonic(), np.random.default_rng(SEED)
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     print("patterns a unit", *(f"n = {n:4d}" for n in options.units), sep="   ")
-    found = []
+    result = []
     for load in LOADS:
-        found.append([overlap(n, load, rng) for n in options.units])
-        print(f"{load:15.2f}", *(f"{m:8.4f}" for m in found[-1]), sep="   ", flush=True)
-    for n, curve in zip(options.units, np.transpose(found), strict=True):
+        result.append([overlap(n, load, rng) for n in options.units])
+        print(f"{load:15.2f}", *(f"{m:8.4f}" for m in result[-1]), sep="   ", flush=True)
+    for n, curve in zip(options.units, np.transpose(result), strict=True):
         axes.plot(LOADS, curve, "o-", label=f"{n} units")
     axes.axvline(0.138, color="0.5", linestyle="--", label="0.138, the capacity of large networks")
     axes.set(xlabel="random patterns stored a unit", ylabel="overlap after recall, 10 % flipped", ylim=(0, 1.05))

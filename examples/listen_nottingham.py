@@ -60,12 +60,12 @@ def main() -> None:
 
     later = {"test": real, "gone on": list(primed), "made up": list(made)}
     later = {name: [roll[FRAMES // 3 :] for roll in tunes] for name, tunes in later.items()}
-    found = {name: keras_rbm.datasets.roll_statistics(tunes, DT, LOWEST) for name, tunes in later.items()}
-    print(f"from second 10 to 30{'':<8}" + "".join(f"{name:>12}" for name in found))
+    result = {name: keras_rbm.datasets.roll_statistics(tunes, DT, LOWEST) for name, tunes in later.items()}
+    print(f"from second 10 to 30{'':<8}" + "".join(f"{name:>12}" for name in result))
     for name in ("notes_per_frame", "silent", "held_seconds"):
-        print(f"{name:<28}" + "".join(f"{statistics[name]:>12.3f}" for statistics in found.values()))
+        print(f"{name:<28}" + "".join(f"{statistics[name]:>12.3f}" for statistics in result.values()))
     for i, name in enumerate(NAMES):
-        row = [statistics["pitch_classes"][i] for statistics in found.values()]
+        row = [statistics["pitch_classes"][i] for statistics in result.values()]
         print(f"pitch class {name:<16}" + "".join(f"{share:>12.1%}" for share in row))
 
 

@@ -51,17 +51,19 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     for pixels in ("as they are", "inverted"):
         for gradient in ("centred", "plain"):
-            found = []
+            result = []
             started = time.monotonic()
             for seed in range(options.seeds):
                 keras.utils.set_random_seed(seed)  # rules the order of cases, too
                 rbm = train(x, options.learning_rate, gradient == "centred", seed)
-                found.append(keras_rbm.likelihood.log_likelihood(rbm, test).lower)
+                result.append(keras_rbm.likelihood.log_likelihood(rbm, test).lower)
                 if (pixels, gradient, seed) == ("as they are", "centred", 0):
                     rbm.save(options.output / "rbm.keras")
-            figures = ", ".join(f"{each:.2f}" for each in found)
+            figures = ", ".join(f"{each:.2f}" for each in result)
             seconds = (time.monotonic() - started) / options.seeds
-            print(f"pixels {pixels:<11}  {gradient:<7}  exact log-likelihood {figures}, mean {np.mean(found):.2f} nats")
+            print(
+                f"pixels {pixels:<11}  {gradient:<7}  exact log-likelihood {figures}, mean {np.mean(result):.2f} nats"
+            )
             print(f"  {seconds:.0f} s a run")
         x, test = 1 - x, 1 - test
 

@@ -52,12 +52,14 @@ def main() -> None:
     rbm.save(options.output / "rbm.keras")
     keras.models.load_model(options.output / "rbm.keras", compile=False).save(options.output / "rbm.keras")
 
-    found = keras_rbm.likelihood.log_likelihood(
+    result = keras_rbm.likelihood.log_likelihood(
         rbm, test, keras_rbm.datasets.binarized(train, seed=SEED), num_temperatures=20_000, burn_in=20_000, verbose=0
     )
-    for name, z in zip(("AIS", "reverse AIS"), found.log_partition, strict=True):
+    for name, z in zip(("AIS", "reverse AIS"), result.log_partition, strict=True):
         print(f"log Z by {name}: {z.log_z:.2f}, standard error {z.standard_error:.2f}, {z.kind}")
-    print(f"log-likelihood, seed {SEED}: {found.lower:.2f} (by reverse AIS) and {found.upper:.2f} (by AIS) nats a case")
+    print(
+        f"log-likelihood, seed {SEED}: {result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case"
+    )
 
 
 if __name__ == "__main__":

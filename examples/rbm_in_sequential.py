@@ -41,16 +41,16 @@ def main() -> None:
     rbm.fit(batches, epochs=150, verbose=0)
 
     rng = np.random.default_rng(SEED)
-    found: dict[str, list[float]] = {"pixels": [], "random weights": [], "RBM inside": []}
+    result: dict[str, list[float]] = {"pixels": [], "random weights": [], "RBM inside": []}
     for _ in range(5):
         rows = labelled(data.y_train, 5, rng)
         layer = keras.models.clone_model(rbm)
         layer.set_weights(rbm.get_weights())
         stacks = {"pixels": [], "random weights": [keras.layers.Dense(256, "sigmoid")], "RBM inside": [layer]}
         for name, layers in stacks.items():
-            found[name].append(accuracy(layers, data.x_train[rows], data.y_train[rows], data.x_test, data.y_test))
+            result[name].append(accuracy(layers, data.x_train[rows], data.y_train[rows], data.x_test, data.y_test))
     print("test accuracy with 5 labels a class, mean and deviation of 5 draws of the labels")
-    for name, values in found.items():
+    for name, values in result.items():
         print(f"  {name:<15} {100 * np.mean(values):5.1f} % +- {100 * np.std(values):.1f}")
 
 

@@ -43,9 +43,9 @@ def main() -> None:
         callbacks=[keras_rbm.callbacks.FreeEnergyGap(train, validation)],
     )
     print(f"trained in {time.monotonic() - started:.0f} s")
-    found = rbm.evaluate(test, batch_size=500, return_dict=True, verbose=0)
+    result = rbm.evaluate(test, batch_size=500, return_dict=True, verbose=0)
     for name in ("reconstruction_error", "pseudo_log_likelihood"):
-        print(f"test {name}: {found[name]:.2f} nats a case")
+        print(f"test {name}: {result[name]:.2f} nats a case")
 
     options.output.mkdir(parents=True, exist_ok=True)
     rbm.save(options.output / "rbm.keras")

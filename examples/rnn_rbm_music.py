@@ -80,10 +80,10 @@ def score(model: keras.Model, sequences: list[np.ndarray], name: str, num_frames
     """Prints how good the model is on frames, and what a careful look at 500 of them changes."""
     x, mask = keras_rbm.datasets.subsequences(sequences, None)
     ask = keras_rbm.likelihood.frame_log_likelihood
-    found = ask(model, x, mask, num_frames=num_frames, num_chains=10, num_temperatures=200, verbose=0)
+    result = ask(model, x, mask, num_frames=num_frames, num_chains=10, num_temperatures=200, verbose=0)
     print(
-        f"{name}, {len(found.per_frame_lower)} frames: {found.lower:.3f} (reverse AIS) and {found.upper:.3f} (AIS) "
-        f"nats a frame, accuracy {found.accuracy:.2%}, frame accuracy {found.frame_accuracy:.2%}"
+        f"{name}, {len(result.per_frame_lower)} frames: {result.lower:.3f} (reverse AIS) and {result.upper:.3f} (AIS) "
+        f"nats a frame, accuracy {result.accuracy:.2%}, frame accuracy {result.frame_accuracy:.2%}"
     )
     quick = ask(model, x, mask, num_frames=500, num_chains=10, num_temperatures=200, verbose=0)
     careful = ask(model, x, mask, num_frames=500, num_chains=10, num_temperatures=2000, burn_in=1000, verbose=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 T = TypeVar("T")
 
 
-def get(identifier: Any, known: dict[str, type[T]], base: type[T], what: str, **kwargs: Any) -> T:
+def get(identifier: Any, known: dict[str, type[T]], base: type, what: str, **kwargs: Any) -> T:
     """The object that `identifier` means: a name in `known`, a Keras config, or an object of type `base`.
 
     Args:
@@ -23,7 +23,7 @@ def get(identifier: Any, known: dict[str, type[T]], base: type[T], what: str, **
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, base):
-        return identifier
+        return cast(T, identifier)
     if isinstance(identifier, str) and identifier.lower() in known:
         return known[identifier.lower()](**kwargs)
     names = ", ".join(repr(name) for name in known)

@@ -1,10 +1,38 @@
 """What all tests share."""
 
-import keras
+import gc
+import os
+from collections.abc import Iterator
+
 import pytest
+
+# One thread for each of the processes that run side by side, set before any of them imports TensorFlow.
+for name, value in {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}.items():
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     """Python's, NumPy's and TensorFlow's generators start alike in every test, in whatever order they run."""
+    import keras
+
     keras.utils.set_random_seed(1234)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def let_go(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The machines that a module keeps, and the functions compiled for them, go with it."""
+    yield
+    import keras
+
+    for value in vars(request.module).values():
+        if hasattr(value, "cache_clear") and value.__module__ == request.module.__name__:
+            value.cache_clear()
+    keras.backend.clear_session()
+    gc.collect()

@@ -18,7 +18,7 @@ NAME = "rolls.npz"
 _FORMAT = 1
 
 
-class Found(NamedTuple):
+class Readings(NamedTuple):
     """Rolls, uint8, `(frames, notes)`, and their names; and why some files were left out."""
 
     rolls: list[np.ndarray]
@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place at the end; if writing fails, nothing is left of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -43,20 +43,20 @@ def fingerprint(folder: Path, files: Sequence[Path], *settings: Any) -> str:
     return hashlib.sha256(json.dumps([_FORMAT, settings, listing]).encode()).hexdigest()
 
 
-def store(path: Path, mark: str, found: Found) -> None:
-    """Keeps what was found, if the folder can be written to, and has no other file of that name."""
+def store(path: Path, mark: str, readings: Readings) -> None:
+    """Keeps what was read, if the folder can be written to, and has no other file of that name."""
     if _is_anothers(path):
         return
     try:
-        with whole(path) as part, part.open("wb") as file:
+        with atomic_path(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
                 allow_pickle=False,
                 fingerprint=np.array(mark),
-                bits=np.packbits(np.concatenate(found.rolls), axis=1),
-                lengths=np.array([len(roll) for roll in found.rolls]),
-                names=np.array(found.names, dtype=str),
-                left_out=np.array(found.left_out, dtype=str),
+                bits=np.packbits(np.concatenate(readings.rolls), axis=1),
+                lengths=np.array([len(roll) for roll in readings.rolls]),
+                names=np.array(readings.names, dtype=str),
+                left_out=np.array(readings.left_out, dtype=str),
             )
     except OSError:
         pass  # the files are read again next time
@@ -71,7 +71,7 @@ def _is_anothers(path: Path) -> bool:
         return False
 
 
-def fetch(path: Path, mark: str, width: int) -> Found | None:
+def fetch(path: Path, mark: str, width: int) -> Readings | None:
     """What was kept, or nothing if that is missing, damaged or of other files or settings; nothing is unpickled."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -79,6 +79,6 @@ def fetch(path: Path, mark: str, width: int) -> Found | None:
                 return None
             bits, lengths, names, left_out = (stored[name] for name in ("bits", "lengths", "names", "left_out"))
         rolls = np.split(np.unpackbits(bits, axis=1, count=width), np.cumsum(lengths)[:-1])
-        return Found(rolls, names.tolist(), left_out.tolist())
+        return Readings(rolls, names.tolist(), left_out.tolist())
     except Exception:  # whatever a damaged archive leads to: the files themselves are there to be read
         return None

@@ -54,10 +54,10 @@ def read(path: str | Path, dt: float = 0.3, notes: tuple[int, int] = (21, 108), 
 
 def _read(path: Path, dt: float, notes: tuple[int, int], to_c: bool) -> np.ndarray:
     midi = _parsed(path)
-    found = [note for part in midi.instruments if not part.is_drum for note in part.notes]
-    pitch = np.array([note.pitch for note in found], dtype=int)
-    times = np.array([(note.start, note.end) for note in found]).reshape(-1, 2)
-    if to_c and found:
+    sounding = [note for part in midi.instruments if not part.is_drum for note in part.notes]
+    pitch = np.array([note.pitch for note in sounding], dtype=int)
+    times = np.array([(note.start, note.end) for note in sounding]).reshape(-1, 2)
+    if to_c and sounding:
         signs = [sign.key_number for sign in midi.key_signature_changes if sign.time == 0]
         key = signs[0] if signs else estimated_key(pitch, times[:, 1] - times[:, 0])
         pitch -= (key + 5) % 12 - 5  # from 5 up to 6 down
@@ -147,7 +147,7 @@ def write(
     midi.instruments.append(part)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with caches.whole(path) as unfinished:
+    with caches.atomic_path(path) as unfinished:
         midi.write(str(unfinished))
 
 
@@ -200,41 +200,41 @@ def load(
     files = _files_in(folder) if folder else [_existing(path) for path in paths]
     if not files:
         raise ValueError(f"There must be at least one .mid or .midi file. Received: {source!r}, which has none")
-    found, mark, kept = None, "", folder / caches.NAME if folder and cache else None
+    readings, mark, kept = None, "", folder / caches.NAME if folder and cache else None
     if folder and kept:
         mark = caches.fingerprint(folder, files, dt, notes, bool(to_c))
-        found = caches.fetch(kept, mark, notes[1] - notes[0] + 1)
-    if found is None:
+        readings = caches.fetch(kept, mark, notes[1] - notes[0] + 1)
+    if readings is None:
         names = [file.relative_to(folder).as_posix() if folder else file.name for file in files]
-        found = _read_each(files, names, dt, notes, to_c)
-        if kept and found.rolls:
-            caches.store(kept, mark, found)
-    for message in found.left_out:
+        readings = _read_each(files, names, dt, notes, to_c)
+        if kept and readings.rolls:
+            caches.store(kept, mark, readings)
+    for message in readings.left_out:
         warnings.warn(message, stacklevel=2)
-    if not found.rolls:
-        raise ValueError(f"At least one MIDI file must be readable. Received: {len(files)}; {found.left_out[0]}")
+    if not readings.rolls:
+        raise ValueError(f"At least one MIDI file must be readable. Received: {len(files)}; {readings.left_out[0]}")
     return Rolls(
         name=folder.resolve().name if folder else files[0].stem,
-        rolls=found.rolls,
-        names=found.names,
+        rolls=readings.rolls,
+        names=readings.names,
         dt=dt,
         notes=notes,
-        source=f"{len(found.rolls)} MIDI files, a frame each {dt:g} s, notes {notes[0]} to {notes[1]}"
+        source=f"{len(readings.rolls)} MIDI files, a frame each {dt:g} s, notes {notes[0]} to {notes[1]}"
         + (", transposed to C" if to_c else ""),
     )
 
 
 def _read_each(
     files: Sequence[Path], names: Sequence[str], dt: float, notes: tuple[int, int], to_c: bool
-) -> caches.Found:
-    found = caches.Found([], [], [])
+) -> caches.Readings:
+    readings = caches.Readings([], [], [])
     for file, name in zip(files, names, strict=True):
         try:
-            found.rolls.append(_read(file, dt, notes, to_c))
-            found.names.append(name)
+            readings.rolls.append(_read(file, dt, notes, to_c))
+            readings.names.append(name)
         except ValueError as error:
-            found.left_out.append(f"{name} is left out: {error}")
-    return found
+            readings.left_out.append(f"{name} is left out: {error}")
+    return readings
 
 
 def _files_in(folder: Path) -> list[Path]:

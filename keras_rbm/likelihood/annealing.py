@@ -225,7 +225,8 @@ def base_of(model: Scored, data: Data | None, seed: int) -> Base:
 def _rows(model: Scored, data: Data, number: int, seed: int) -> tf.Tensor:
     """So many rows of the data as states of the visible side, repeated where there are fewer."""
     if hasattr(data, "__array__"):
-        data = np.asarray(data)[np.random.default_rng(seed or 0).permutation(len(data))[:number]]
+        rows = np.asarray(data)
+        data = rows[np.random.default_rng(seed or 0).permutation(len(rows))[:number]]
     batches: list[tf.Tensor] = []
     for batch, _ in _states(model, data, seed):
         batches.append(batch)

@@ -151,8 +151,8 @@ def check_states(units: Unit, v: tf.Tensor) -> None:
     are_states = units.are_states(v)
     if not tf.reduce_all(are_states):
         raise ValueError(
-            f"Likelihoods are those of states. Received: a grey level or another mean, in row {np.argmin(are_states)} of a "
-            "batch. Make data states: datasets.binarized(x, seed=0)."
+            f"Likelihoods are those of states. Received: a grey level or another mean, in row {np.argmin(are_states)} "
+            "of a batch. Make data states: datasets.binarized(x, seed=0)."
         )
 
 

@@ -249,7 +249,7 @@ def _enumerated(model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, number: int, ke
 def _log_sums(
     model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, number: tf.Tensor, key: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
-    """Of each frame: `log p*(v)`, `log Z`, the means of the visible units, float64, and `shared_units` of exact draws."""
+    """Of each frame: `log p*(v)`, `log Z`, the means of the visible units, float64, and exact draws' `shared_units`."""
     rbms, draws = model._frame_rbms(u), Draws(key)
     b, c = (tf.cast(bias, tf.float64) for bias in (rbms.visible_bias, rbms.hidden_bias))
     w = tf.cast(rbms.w_rec, tf.float64)

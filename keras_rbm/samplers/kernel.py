@@ -34,7 +34,8 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
 
     ```python
     kernel = keras_rbm.samplers.BlockGibbs(rbm)
-    v = tfp.mcmc.sample_chain(1000, rbm.initial_states(4), kernel=kernel, trace_fn=None, seed=(0, 1))  # (1000, 4, visible)
+    start = rbm.initial_states(4)
+    v = tfp.mcmc.sample_chain(1000, start, kernel=kernel, trace_fn=None, seed=(0, 1))  # (1000, 4, visible)
     ```
     """
 
@@ -45,7 +46,11 @@ class BlockGibbs(tfp.mcmc.TransitionKernel):
         if isinstance(beta, str) or not beta >= 0:
             raise ValueError(f"`beta` must be at least 0. Received: beta={beta!r}")
         self.rbm, self._as_states = rbm, model._as_states
-        self._parameters = {"rbm": rbm, "num_steps": positive_integer(num_steps, "num_steps"), "beta": beta}
+        self._parameters: dict[str, Any] = {
+            "rbm": rbm,
+            "num_steps": positive_integer(num_steps, "num_steps"),
+            "beta": beta,
+        }
 
     @property
     def parameters(self) -> dict[str, Any]:

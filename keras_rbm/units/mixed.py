@@ -93,12 +93,12 @@ class Mixed(Unit):
         return sum(part.log2_num_states for part in self.parts)
 
     def enumerate(self, index: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        found = []
+        states = []
         for part in self.parts:
             number = round(2**part.log2_num_states)
-            found.append(part.enumerate(index % number, dtype))
+            states.append(part.enumerate(index % number, dtype))
             index = index // number
-        return tf.concat(found, -1)
+        return tf.concat(states, -1)
 
     def base(self, x: tf.Tensor) -> tf.Tensor:
         return tf.add_n(self._each(lambda part, x: part.base(x), x))

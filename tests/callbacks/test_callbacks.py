@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_rbm import DBM, DBN, RBM, callbacks
 from keras_rbm.callbacks import FreeEnergyGap, PianoRolls, Pictures
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = binary_states(6).astype("float32")
 SHAPE = (2, 3)
@@ -142,7 +142,7 @@ def test_fantasy_particles_go_on(tmp_path):
     class Watched(RBM):
         def advance(self, state, num_steps, mean=True):
             calls.append((np.array(state), num_steps))
-            after, visible = super().advance(state, num_steps, mean)
+            after, visible = super().run_chains(state, num_steps, mean)
             calls[-1] += (np.array(after),)
             return after, visible
 

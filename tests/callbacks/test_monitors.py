@@ -9,7 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_rbm import DBN, RBM, callbacks, likelihood, samplers
-from tests.oracles.enumeration import Exact, binary_states, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import random_rbm
+from tests.oracles.rbm import Exact
+from tests.support.modes import uncompiled
 from tests.support.statistics import assert_rounded
 
 LIKELIHOOD = ["log_likelihood_lower", "log_likelihood_upper", "log_partition_ais", "log_partition_reverse_ais"]
@@ -36,7 +39,7 @@ def test_the_logs_have_the_exact_likelihood():
 
 def test_the_logs_have_both_figures(monkeypatch):
     monkeypatch.setattr("keras_rbm.likelihood.exact.MAX_LOG2_STATES", 1)
-    rbm = compiled(random_rbm())
+    rbm = compiled(uncompiled(random_rbm()))
     options = {"num_chains": 20, "num_temperatures": 30, "burn_in": 4, "seed": 3}
     history = rbm.fit(X, epochs=1, verbose=0, callbacks=[callbacks.LikelihoodMonitor(X, X[:3], **options)]).history
     found = likelihood.log_likelihood(rbm, X, X[:3], verbose=0, **options)
@@ -102,7 +105,7 @@ def test_monitors_do_not_disturb_training(sampler, monkeypatch):
     monkeypatch.setattr("keras_rbm.likelihood.exact.MAX_LOG2_STATES", 1)
     found = []
     for watched in (False, True):
-        rbm = compiled(random_rbm(sampler=samplers.get(sampler, dtype="float64")))
+        rbm = compiled(uncompiled(random_rbm(sampler=samplers.get(sampler, dtype="float64"))))
         monitors = [
             callbacks.LikelihoodMonitor(X, num_chains=4, num_temperatures=5, burn_in=2),
             callbacks.MixingMonitor(num_steps=8),
@@ -164,7 +167,7 @@ def test_the_data_are_read_once_for_both_directions(monkeypatch):
             yield row
 
     data = tf.data.Dataset.from_generator(stream, output_signature=tf.TensorSpec(5)).batch(6)
-    likelihood.log_likelihood(random_rbm(), X, data, num_chains=2, num_temperatures=3, burn_in=1, verbose=0)
+    likelihood.log_likelihood(uncompiled(random_rbm()), X, data, num_chains=2, num_temperatures=3, burn_in=1, verbose=0)
     assert 24 <= len(rows) < 48
 
 
@@ -173,7 +176,7 @@ def test_the_data_are_read_once_for_both_directions(monkeypatch):
 
 def test_chains_that_mix_at_once():
     """Without weights each state is an independent draw."""
-    rbm = random_rbm(sampler=samplers.PCD(num_chains=50, dtype="float64"))
+    rbm = uncompiled(random_rbm(sampler=samplers.PCD(num_chains=50, dtype="float64")))
     rbm.w_rec.assign(np.zeros((5, 4)))
     found = samplers.mixing(rbm, num_steps=200)
     assert 0.8 * 50 * 200 < found.effective_sample_size < 1.2 * 50 * 200
@@ -190,7 +193,7 @@ def stuck(sampler: samplers.Sampler) -> RBM:
 
 
 def test_chains_that_stay_where_they_are():
-    rbm = stuck(samplers.PCD(num_chains=20, dtype="float64"))
+    rbm = uncompiled(stuck(samplers.PCD(num_chains=20, dtype="float64")))
     rbm.sampler.chains.assign(np.repeat([[0.0] * 4, [1.0] * 4], 10, 0))
     found = samplers.mixing(rbm, num_steps=200)
     assert found.potential_scale_reduction > 1.5
@@ -219,7 +222,7 @@ def test_the_figures_are_those_of_tensorflow_probability():
     from keras_rbm.samplers.diagnostics import _trace
 
     chains = tf.identity(rbm.sampler.chains.value)
-    trace = rbm.as_function(_trace, jit_compile=True)(chains, tf.constant(30)).numpy()
+    trace = rbm._as_function(_trace, jit_compile=True)(chains, tf.constant(30)).numpy()
     assert trace.shape == (30, 6, 5)
     states = binary_states(5)
     energies, projections = Exact(rbm).free_energy(states), states @ directions
@@ -232,7 +235,7 @@ def test_the_figures_are_those_of_tensorflow_probability():
 
 
 def test_chains_that_never_change_have_no_figures():
-    rbm = random_rbm(num_visible=1, num_hidden=1, sampler=samplers.PCD(num_chains=2, dtype="float64"))
+    rbm = uncompiled(random_rbm(num_visible=1, num_hidden=1, sampler=samplers.PCD(num_chains=2, dtype="float64")))
     rbm.visible.bias.assign([200.0])
     rbm.sampler.chains.assign([[1.0], [1.0]])
     assert np.isnan(samplers.mixing(rbm, num_steps=4)).all()
@@ -241,11 +244,12 @@ def test_chains_that_never_change_have_no_figures():
 def test_mixing_of_a_dbn_is_that_of_its_top():
     dbn = DBN([4, 3], sampler="pcd", seed=0)
     dbn.build((None, 5))
+    uncompiled(dbn.top)
     assert samplers.mixing(dbn, num_steps=10) == samplers.mixing(dbn.top, num_steps=10)
 
 
 def test_mixing_in_the_logs():
-    rbm = compiled(random_rbm(sampler=samplers.PCD(num_chains=6, dtype="float64")))
+    rbm = compiled(uncompiled(random_rbm(sampler=samplers.PCD(num_chains=6, dtype="float64"))))
     monitor = callbacks.MixingMonitor(every=2, num_steps=10)
     history = rbm.fit(X, epochs=4, verbose=0, callbacks=[monitor]).history
     sizes, r_hats = history["effective_sample_size"], history["potential_scale_reduction"]

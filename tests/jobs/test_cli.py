@@ -14,10 +14,14 @@ import pytest
 import tensorflow as tf
 
 import keras_rbm
-from keras_rbm.cli import main
+from keras_rbm.jobs.cli import main
+from keras_rbm.jobs.dbn.run import DBNRun
+from tests.support.cheap import compiled, run_eagerly
 
 SHORT = ["--epochs", 1, "--batch-size", 200, "--layers", 6, "--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
 TINY = ["--epochs", 1, "--batch-size", 200, "--layers", 8, 6, "--wake-sleep-epochs", 1, "--fine-tune-epochs", 1]
+
+X = (np.random.default_rng(0).random((60, 9)) > 0.5).astype("float32")
 
 WRITTEN = {"dbn.keras", "classifier.keras", "saved_model", "figures", "logs", "card.md", "recipe.json", "progress.json"}
 
@@ -34,6 +38,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fast():
+    """Compiled takes longer than the rest of a tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        run_eagerly(patch, max_sweeps=3)
+        yield patch
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A run on the digits, done; tests leave it as it is."""
@@ -42,19 +54,25 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-def without_xla(patch: pytest.MonkeyPatch) -> None:
-    """Compiling takes longer than the rest of a tiny run; `finished` is made with the default settings."""
-    for cls in (keras_rbm.RBM, keras_rbm.DBN):
-
-        def compile_less(self, *args, usual=cls.compile, **kwargs):
-            usual(self, *args, **{**kwargs, "jit_compile": False})
-
-        patch.setattr(cls, "compile", compile_less)
+OWN = {
+    "no labels": ({"x_train": X}, {"classifier.keras"}),
+    "no pictures": ({"x_train": X[:, :8], "y_train": np.arange(60) % 2}, set()),
+}
 
 
-@pytest.fixture(autouse=True)
-def fast(monkeypatch):
-    without_xla(monkeypatch)
+@pytest.fixture(scope="module")
+def own(tmp_path_factory) -> dict[str, Path]:
+    """Runs on the user's own data: over an earlier run, and into an empty folder; tests leave them as they are."""
+    folders = {kind: tmp_path_factory.mktemp("own") for kind in OWN}
+    (folders["no labels"] / "figures").mkdir()
+    for name in ("notes.txt", "card.md", "figures/old.png"):
+        (folders["no labels"] / name).write_text("before")
+    for kind, (arrays, _) in OWN.items():
+        data = tmp_path_factory.mktemp("data") / "mine.npz"
+        np.savez(data, **arrays)
+        overwrite = ["--overwrite"] if any(folders[kind].iterdir()) else []
+        assert train(folders[kind], "--dataset", data, *TINY, *overwrite) == 0
+    return folders
 
 
 @pytest.fixture
@@ -66,9 +84,6 @@ def npz(tmp_path):
         return tmp_path / "mine.npz"
 
     return write
-
-
-X = (np.random.default_rng(0).random((60, 9)) > 0.5).astype("float32")
 
 
 # --- train
@@ -133,12 +148,8 @@ def test_an_existing_file_is_not_touched(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_overwriting_removes_only_what_a_run_wrote(npz, tmp_path):
-    folder, data = tmp_path / "run", npz(x_train=X)
-    (folder / "figures").mkdir(parents=True)
-    for name in ("notes.txt", "card.md", "figures/old.png"):
-        (folder / name).write_text("before")
-    assert train(folder, "--dataset", data, *SHORT, "--overwrite") == 0
+def test_overwriting_removes_only_what_a_run_wrote(own):
+    folder = own["no labels"]
     assert (folder / "notes.txt").read_text() == "before"
     assert (folder / "card.md").read_text() != "before"
     assert not (folder / "figures" / "old.png").exists()
@@ -159,23 +170,20 @@ def test_bad_data_cost_no_models_of_the_run_before(arrays, npz, tmp_path):
     assert contents(folder) == before
 
 
-def test_an_empty_folder_is_as_good_as_none(npz, tmp_path):
+def test_compiled_into_an_empty_folder(npz, tmp_path):
+    """With XLA, as a user's run; an empty folder is as good as none."""
     (tmp_path / "run").mkdir()
-    assert train(tmp_path / "run", "--dataset", npz(x_train=X), *SHORT) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        compiled(patch)
+        assert train(tmp_path / "run", "--dataset", npz(x_train=X), *SHORT) == 0
+    assert (tmp_path / "run" / "card.md").exists()
 
 
-@pytest.mark.parametrize(
-    ("arrays", "lacking"),
-    [
-        ({"x_train": X}, {"classifier.keras"}),
-        ({"x_train": X[:, :8], "y_train": np.arange(60) % 2}, set()),
-    ],
-    ids=["no labels", "no pictures"],
-)
-def test_the_users_own_data(arrays, lacking, npz, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert train(folder, "--dataset", npz(**arrays), *TINY) == 0
-    assert {path.name for path in folder.iterdir()} == WRITTEN - lacking
+@pytest.mark.parametrize("kind", OWN)
+def test_the_users_own_data(kind, own, capsys):
+    folder, (arrays, lacking) = own[kind], OWN[kind]
+    mine = {"notes.txt"} if kind == "no labels" else set()
+    assert {path.name for path in folder.iterdir()} == WRITTEN - lacking | mine
     card = (folder / "card.md").read_text()
     assert "mine DBN" in card
     assert "reconstruction error of the DBN" in card
@@ -249,7 +257,7 @@ class CtrlC(keras.callbacks.Callback):
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory) -> tuple[Path, str]:
+def stopped(fast, tmp_path_factory) -> tuple[Path, str]:
     """A run stopped by Ctrl-C in the second of three epochs of wake-sleep, and what it said."""
     parent, fit, said = tmp_path_factory.mktemp("stopped"), keras_rbm.DBN.fit, io.StringIO()
     np.savez(parent / "mine.npz", x_train=X, y_train=np.arange(60) % 2)
@@ -258,7 +266,6 @@ def stopped(tmp_path_factory) -> tuple[Path, str]:
         return fit(self, *args, callbacks=[*callbacks, CtrlC()], **kwargs)
 
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        without_xla(patch)
         patch.setattr(keras_rbm.DBN, "fit", stopping)
         arguments = ["--dataset", parent / "mine.npz", *TINY, "--wake-sleep-epochs", 3]
         assert train(parent / "run", *arguments) == 130
@@ -312,9 +319,14 @@ def test_resuming_with_another_option_is_refused(interrupted, capsys):
     assert contents(folder) == before
 
 
-def test_resuming_with_the_same_options_is_accepted(interrupted):
-    folder = interrupted
-    assert train(folder, "--resume", *TINY, "--wake-sleep-epochs", 3) == 0
+def test_resuming_with_the_same_options_is_accepted(interrupted, monkeypatch):
+    """It gets to where training goes on."""
+
+    def stop(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DBNRun, "train", stop)
+    assert train(interrupted, "--resume", *TINY, "--wake-sleep-epochs", 3) == 130
 
 
 def test_a_finished_run_is_not_resumed(finished, capsys):
@@ -475,10 +487,8 @@ def test_bad_samples(arguments, message, finished, tmp_path, capsys, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_rows_that_are_no_pictures_are_not_drawn(npz, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert train(folder, "--dataset", npz(x_train=X[:, :8]), *SHORT) == 0
-    assert run("sample", folder, "--output", tmp_path / "fantasies.png") == 1
+def test_rows_that_are_no_pictures_are_not_drawn(own, tmp_path, capsys):
+    assert run("sample", own["no pictures"], "--output", tmp_path / "fantasies.png") == 1
     assert "Only pictures can be drawn" in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,10 +14,13 @@ import pytest
 import tensorflow as tf
 
 import keras_rbm
-from keras_rbm import cli, datasets
+from keras_rbm import datasets
 from keras_rbm.datasets import midi
-from keras_rbm.music import Music
-from keras_rbm.score import Score
+from keras_rbm.jobs import cli
+from keras_rbm.jobs.music.command import music
+from keras_rbm.jobs.music.config import MusicConfig
+from keras_rbm.jobs.music.run import MusicRun
+from tests.support.cheap import run_eagerly
 
 TINY = ["--epochs", 2, "--units", 3, "--recurrent", 2, "--frames", 12, "--prime", 8, "--gibbs-steps", 2]
 WRITTEN = {"model.keras", "saved_model", "generated-1.mid", "generated-2.mid", "figures", "logs", "card.md"}
@@ -30,27 +34,27 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def without_xla(patch: pytest.MonkeyPatch) -> None:
-    """Compiling takes longer than the rest of a tiny run."""
-
-    def compile_less(self, *args, usual=keras_rbm.RNNRBM.compile, **kwargs):
-        usual(self, *args, **{**kwargs, "jit_compile": False})
-
-    patch.setattr(keras_rbm.RNNRBM, "compile", compile_less)
+@pytest.fixture(scope="module", autouse=True)
+def fast():
+    """Compiled takes longer than the rest of a tiny run, and the embedded tunes are cut to 24 frames."""
+    tunes = datasets.folk_tunes()
+    tunes = replace(tunes, rolls=[roll[:24] for roll in tunes.rolls])
+    with pytest.MonkeyPatch.context() as patch:
+        run_eagerly(patch)
+        patch.setattr(datasets, "folk_tunes", lambda: tunes)
+        yield
 
 
 def without_report(patch: pytest.MonkeyPatch) -> None:
     """The music alone."""
-    without_xla(patch)
-    patch.setattr("keras_rbm.music_report.write", lambda job: {"nothing": "measured"})
+    patch.setattr("keras_rbm.jobs.music.report.write", lambda job: {"nothing": "measured"})
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, str]:
     """A run on the embedded tunes, and what it said; tests leave it as it is."""
     folder, said = tmp_path_factory.mktemp("music") / "tunes", io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        without_xla(patch)
+    with contextlib.redirect_stdout(said):
         assert run(folder, *TINY) == 0
     return folder, said.getvalue()
 
@@ -87,12 +91,7 @@ def own(tunes_folder, tmp_path_factory) -> tuple[Path, str, str]:
     folder, said, warned = tmp_path_factory.mktemp("own") / "run", io.StringIO(), io.StringIO()
     reading = ["--midi", tunes_folder, "--dt", 0.5, "--notes", 48, 72, "--to-c"]
     playing = ["--num", 3, "--prime", 2, "--tempo", 90, "--instrument", "Violin", "--cell", "gru"]
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(warned),
-    ):
-        without_xla(patch)
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
         assert run(folder, *TINY, *reading, *playing) == 0
     return folder, said.getvalue(), warned.getvalue()
 
@@ -167,8 +166,8 @@ def test_commands_in_output_and_card_are_understood(finished, own):
     cards = [re.search(r"^    (keras-rbm .*)$", (x[0] / "card.md").read_text(), re.M)[1] for x in (finished, own)]
     assert len(lines) == 2
     for line in [*lines, *cards]:
-        options = cli._parser().parse_args(shlex.split(line, comments=True)[1:])
-        assert options.command is cli.music
+        options = cli.parser().parse_args(shlex.split(line, comments=True)[1:])
+        assert options.command is music
     assert (options.dt, options.notes, options.to_c, options.instrument) == (0.5, [48, 72], True, "Violin")
 
 
@@ -176,9 +175,9 @@ def test_the_same_seed_makes_the_same_music(finished, other, tmp_path, monkeypat
     without_report(monkeypatch)
     assert run(tmp_path / "run", *TINY) == 0
     for name in ("generated-1.mid", "generated-2.mid"):
-        music = (finished[0] / name).read_bytes()
-        assert (tmp_path / "run" / name).read_bytes() == music
-        assert (other[0] / name).read_bytes() != music
+        tune = (finished[0] / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == tune
+        assert (other[0] / name).read_bytes() != tune
 
 
 # --- the user's own files
@@ -216,7 +215,9 @@ def test_a_broken_file_is_a_line_of_stderr(own):
 def test_one_file_or_two_are_cut_in_three(number, tunes_folder, tmp_path):
     for i in range(number):
         (tmp_path / f"{i}.mid").write_bytes((tunes_folder / f"{i}.mid").read_bytes())
-    job = Music(Score(midi=tmp_path if number == 2 else tmp_path / "0.mid", dt=0.5), tmp_path.with_name("elsewhere"))
+    job = MusicRun(
+        MusicConfig(midi=tmp_path if number == 2 else tmp_path / "0.mid", dt=0.5), tmp_path.with_name("elsewhere")
+    )
     job.check()
     for tune, *cut in zip(job.tunes.rolls, *(part.rolls for part in job.parts), strict=True):
         np.testing.assert_array_equal(np.concatenate(cut), tune)
@@ -243,7 +244,7 @@ BAD = {
     "to C": (["--to-c"], "Received: --to-c without --midi"),
     "negative prime": (["--prime", -1], "`prime` must not be negative"),
     "prime over the frames": (["--frames", 8], "counts those of `prime` too, and must be more. Received: frames=8"),
-    "prime over the tune": (["--prime", 137, "--frames", 200], "Received: prime=137; Auld Lang Syne has 136"),
+    "prime over the tune": (["--prime", 25, "--frames", 200], "Received: prime=25; Auld Lang Syne has 24"),
     "prime of no file": (["--num", 1], "the second file that `prime` begins"),
     "tempo": (["--tempo", 0], "`tempo` must be a number from 4 to 1000"),
     "instrument": (["--instrument", "Theremin"], "Received: instrument='Theremin'"),
@@ -320,7 +321,6 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
         if epoch == 1:
             raise KeyboardInterrupt
 
-    without_xla(monkeypatch)
     monkeypatch.setattr(keras_rbm.callbacks.PianoRolls, "on_epoch_begin", stop, raising=False)
     assert run(folder, *TINY, "--epochs", 3) == 130
     said = capsys.readouterr().out
@@ -330,7 +330,7 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
     assert model.generate(3).shape == (1, 3, 88)
     assert {path.name for path in folder.iterdir()} == {"model.keras", "logs"}
     again = shlex.split(re.search(r"(keras-rbm music .*)", said)[1])
-    options = cli._parser().parse_args(again[1:])
+    options = cli.parser().parse_args(again[1:])
     assert (options.output, options.epochs, options.prime, options.overwrite) == (folder, 3, 8, True)
 
 

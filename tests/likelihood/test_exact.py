@@ -6,18 +6,16 @@ import tensorflow as tf
 
 from keras_rbm import likelihood
 from keras_rbm.likelihood import exact as under_test
-from tests.oracles.enumeration import (
+from tests.oracles.machines import (
     ALL_PAIRINGS,
-    Exact,
     gaussian_rbm,
-    index,
-    parameters,
     random_dbn,
     random_rbm,
     randomize,
     randomize_small,
     small_rbm,
 )
+from tests.oracles.rbm import Exact, parameters
 from tests.support.statistics import assert_frequencies, assert_moments, assert_rounded
 
 NUM = 40000
@@ -49,7 +47,7 @@ def test_the_size_of_the_chunks_changes_nothing(shape, per_chunk, monkeypatch):
     log_z, draws = Exact(rbm).log_z, under_test.exact_draws(rbm, NUM, seed=0)
     monkeypatch.setattr(under_test, "_CHUNK", per_chunk * max(SHAPES[shape]))
     assert_rounded(likelihood.exact_log_partition(rbm), log_z)
-    assert_frequencies(index(under_test.exact_draws(rbm, NUM, seed=0)), Exact(rbm).p_v)
+    assert_frequencies(Exact(rbm).index(under_test.exact_draws(rbm, NUM, seed=0)), Exact(rbm).p_v)
     assert draws.shape == (NUM, num_visible)
 
 
@@ -118,14 +116,14 @@ def test_draws_are_those_of_the_model(pairing, seed):
     if exact.parameters.gamma_v.any():
         assert_moments(v, *exact.moments())
     else:
-        assert_frequencies(index(v), exact.p_v)
+        assert_frequencies(exact.index(v), exact.p_v)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_draws_from_either_side(shape):
     num_visible, num_hidden = SHAPES[shape]
     rbm = random_rbm(num_visible=num_visible, num_hidden=num_hidden, dtype="float32")
-    assert_frequencies(index(under_test.exact_draws(rbm, NUM, seed=0)), Exact(rbm).p_v)
+    assert_frequencies(Exact(rbm).index(under_test.exact_draws(rbm, NUM, seed=0)), Exact(rbm).p_v)
 
 
 @pytest.mark.parametrize("pairing", [*ALL_PAIRINGS, "few visible units"])

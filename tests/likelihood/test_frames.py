@@ -69,7 +69,7 @@ def annealed(monkeypatch, model, compiled: bool = False) -> None:
     """Nothing is enumerated; nothing is compiled either, unless asked for."""
     monkeypatch.setattr(module, "MAX_LOG2_STATES", -1)
     if not compiled:
-        monkeypatch.setattr(model, "as_function", lambda function, **_: functools.partial(function, model))
+        monkeypatch.setattr(model, "_as_function", lambda function, **_: functools.partial(function, model))
 
 
 # --- exact
@@ -164,7 +164,7 @@ def test_some_frames_are_some_of_all(monkeypatch):
 def test_weights_of_annealing_are_unbiased(visible, hidden, monkeypatch):
     """Whatever the schedule, the mean of the weights is `Z` one way and `1 / Z` the other, in expectation: of hundreds
     of frames within 5 standard errors, at five temperatures. Chains that start in data have met the whole model."""
-    model, x = model_of(visible, hidden, 0.4), data_of(visible, 150, 3)
+    model, x = model_of(visible, hidden, 0.4), data_of(visible, 80, 3)
     annealed(monkeypatch, model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -181,8 +181,8 @@ def test_weights_of_annealing_are_unbiased(visible, hidden, monkeypatch):
 
 def test_annealing_slowly_is_exact(monkeypatch):
     """Compiled, with the default counts: lower and upper close in on the truth, each frame's own."""
-    model, real = random_model(dtype="float32"), MASKS["right"]
-    x = padded(sequences(time=7), real, np.nan)
+    model, real = random_model(dtype="float32"), MASKS["right"][:4]
+    x = padded(sequences(4, 7), real, np.nan)
     exact = scored(model, x, real)
     key = np.array(model.rbm.stream.key)
     annealed(monkeypatch, model, compiled=True)
@@ -201,7 +201,8 @@ def test_annealing_slowly_is_exact(monkeypatch):
     parts = scored(model, x, real)
     assert parts.per_frame_lower.shape == found.per_frame_lower.shape
     assert np.abs(parts.per_frame_lower - exact.per_frame_lower).max() < 0.1
-    assert len(np.unique(parts.per_frame_lower - exact.per_frame_lower)) == real.sum()
+    errors = np.sort(parts.per_frame_lower - exact.per_frame_lower)
+    assert np.diff(errors).min() > 1e-8, "each frame has chains of its own"
 
 
 def test_the_expected_accuracy_comes_from_the_chains_means(monkeypatch):

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from keras_rbm import DBN, RBM, likelihood, samplers
 from keras_rbm.likelihood import exact as exact_module
-from tests.oracles.enumeration import binary_states, gaussian_rbm, random_dbn, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import gaussian_rbm, random_dbn, random_rbm
+from tests.support.modes import uncompiled
 
 X = binary_states(5)
 QUICK = {"num_chains": 3, "num_temperatures": 2, "verbose": 0}
@@ -33,7 +35,7 @@ ANNEALED = {
 
 @functools.cache
 def machine() -> RBM:
-    return random_rbm()
+    return uncompiled(random_rbm())
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_layers_of_a_dbn_are_no_rbms_but_its_top_is(question):
     dbn = random_dbn((4, 3), num_visible=5)
     with pytest.raises(ValueError, match=r"score the DBN that it belongs to"):
         QUESTIONS[question](dbn.rbms[0], X)
-    QUESTIONS[question](dbn.top, binary_states(4))
+    QUESTIONS[question](uncompiled(dbn.top), binary_states(4))
 
 
 def test_too_many_states_to_enumerate():
@@ -132,7 +134,7 @@ def test_too_many_states_to_enumerate():
 
 
 def test_a_large_model_needs_data_to_start_from():
-    rbm = random_rbm(num_visible=25, num_hidden=22)
+    rbm = uncompiled(random_rbm(num_visible=25, num_hidden=22))
     with pytest.raises(ValueError, match=r"No side .*can be enumerated.*needs training data.*Received: data=None"):
         likelihood.reverse_ais(rbm, **QUICK)
     assert likelihood.ais(rbm, **QUICK).kind == "lower bound"
@@ -313,6 +315,6 @@ def test_a_dbn_has_no_block_gibbs_kernel():
 
 
 def test_results_can_be_compared():
-    found = likelihood.ais(random_rbm(), num_chains=2, num_temperatures=1, verbose=0)
+    found = likelihood.ais(machine(), num_chains=2, num_temperatures=1, verbose=0)
     assert found == found
     assert found != likelihood.ais(random_rbm(), num_chains=2, num_temperatures=1, verbose=0)

@@ -1,5 +1,6 @@
 """Whatever is wrong is said before the first step, in words that help, and nothing has changed."""
 
+import functools
 import re
 
 import keras
@@ -8,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, callbacks, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
+from tests.support.modes import MODES
+from tests.support.rewind import rewinding
 from tests.support.weights import assert_equal_weights, weights_of
 
 X = binary_states(5).astype("float32")
@@ -118,33 +121,54 @@ def test_the_first_batch_of_a_dataset(x, message):
     assert_equal_weights(weights_of(machine), before)
 
 
-@pytest.mark.parametrize(
-    ("value", "options"),
-    [(7.0, {}), (np.nan, {}), (7.0, {"jit_compile": False}), (np.nan, {"jit_compile": True})],
-    ids=str,
-)
-@pytest.mark.parametrize("steps_per_execution", [1, 8])
-def test_a_bad_batch_on_the_way_leaves_the_weights_before_it(options, steps_per_execution, value):
-    """Four batches, the third bad: what is left is what the two before it made."""
-    if options:
-        options = {**options, "run_eagerly": False}
+@pytest.fixture(scope="module")
+def learner():
+    """RBMs compiled once, with a function that puts them back to their start; XLA's steps go one by one."""
 
-    def machine() -> RBM:
-        made = RBM(3, sampler="pcd", seed=0)
-        return compiled(made, keras.optimizers.SGD(0.5), steps_per_execution=steps_per_execution, **options)
+    @functools.cache
+    def made(mode: str) -> tuple:
+        options = {"run_eagerly": False, **MODES[mode]}
+        steps = 8 if mode == "graph" else 1
+        rbm = compiled(RBM(3, sampler="pcd", seed=0), keras.optimizers.SGD(0.5), steps_per_execution=steps, **options)
+        return rbm, rewinding(rbm)
 
-    failed, good = machine(), machine()
+    return made
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bad_batch_on_the_way_leaves_the_weights_before_it(learner, mode, value):
+    """Four batches, the third bad: what is left is what the two before it made, also of eight steps an execution."""
+    rbm, rewind = learner(mode)
+    rewind()
+    rbm.fit(dataset(X[:16]), verbose=0)
+    good = [*weights_of(rbm), np.array(rbm.sampler.chains)]
+    rewind()
+    assert np.any(weights_of(rbm)[0] != good[0])
     with pytest.raises(
         ValueError, match=r"Bernoulli units need values in \[0, 1\].*" + f"{value:g}".replace("nan", "NaN")
     ):
+        rbm.fit(dataset(with_value(value)), verbose=0)
+    assert all(np.isfinite(w).all() for w in weights_of(rbm))
+    assert_equal_weights([*weights_of(rbm), np.array(rbm.sampler.chains)], good)
+    assert rbm.optimizer.iterations == 2
+    rbm.fit(dataset(X), verbose=0)
+    assert rbm.optimizer.iterations == 2 + 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [7.0, np.nan])
+@pytest.mark.parametrize("steps_per_execution", [1, 8])
+@pytest.mark.parametrize("mode", MODES)
+def test_whatever_the_steps_an_execution(mode, steps_per_execution, value):
+    """The same, for a machine of each mode with each number of steps."""
+    options = {"steps_per_execution": steps_per_execution, "run_eagerly": False, **MODES[mode]}
+    failed, good = (compiled(RBM(3, sampler="pcd", seed=0), keras.optimizers.SGD(0.5), **options) for _ in range(2))
+    with pytest.raises(ValueError, match=r"Bernoulli units need values in \[0, 1\]"):
         failed.fit(dataset(with_value(value)), verbose=0)
     good.fit(dataset(X[:16]), verbose=0)
-    assert all(np.isfinite(w).all() for w in weights_of(failed))
     assert_equal_weights(weights_of(failed), weights_of(good))
-    np.testing.assert_array_equal(failed.sampler.chains, good.sampler.chains)
     assert failed.optimizer.iterations == 2
-    failed.fit(dataset(X), verbose=0)
-    assert failed.optimizer.iterations == 2 + 4
 
 
 def test_a_bad_batch_in_validation():
@@ -431,7 +455,7 @@ def test_an_interrupted_pretraining_keeps_what_it_learnt():
     def pretrained(epochs, callbacks=None):
         dbn = DBN([4, 3, 2], seed=0)
         dbn.pretrain(
-            X, epochs, keras.optimizers.SGD(0.5), batch_size=8, callbacks=callbacks, verbose=0, run_eagerly=True
+            X, epochs, keras.optimizers.SGD(0.5), batch_size=16, callbacks=callbacks, verbose=0, run_eagerly=True
         )
         return dbn
 
@@ -441,14 +465,14 @@ def test_an_interrupted_pretraining_keeps_what_it_learnt():
     with pytest.raises(KeyboardInterrupt):
         dbn.pretrain(
             X,
-            [3, 5, 5],
+            [1, 5, 5],
             keras.optimizers.SGD(0.5),
-            batch_size=8,
+            batch_size=16,
             callbacks=lambda layer: [Interrupt(1)] if layer == 1 else [],
             verbose=0,
             run_eagerly=True,
         )
-    whole = pretrained([3, 2, 1])
+    whole = pretrained([1, 2, 1])
     for layer in (0, 1):
         assert_equal_weights(weights_of(dbn.rbms[layer]), weights_of(whole.rbms[layer]))
     assert_equal_weights(weights_of(dbn.rbms[2])[:1], third[:1])
@@ -485,14 +509,15 @@ def test_the_free_energy_gap_of_a_dbn():
         compiled(DBN([4, 3], seed=0)).fit(X, callbacks=[callbacks.FreeEnergyGap(X, X)], verbose=0)
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_parameter_that_is_not_finite_stops_training(value, jit_compile):
-    rbm = compiled(RBM(3, seed=0), run_eagerly=False, jit_compile=jit_compile)
+def test_a_parameter_that_is_not_finite_stops_training(learner, value, mode):
+    rbm, rewind = learner(mode)
+    rewind()
     rbm.w_rec.assign(tf.tensor_scatter_nd_update(rbm.w_rec.value, [[1, 1]], [value]))
     before = weights_of(rbm)
     with pytest.raises(FloatingPointError, match="diverged"):
-        rbm.fit(X, verbose=0)
+        rbm.fit(dataset(X), verbose=0)
     assert_equal_weights(weights_of(rbm), before)
 
 

@@ -1,5 +1,7 @@
 """The classification RBM: its classes, its three gradients, and all that a Keras model can."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +10,14 @@ from scipy.special import log_softmax, logsumexp
 
 from keras_rbm import DBN, ClassificationRBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
-from tests.oracles.enumeration import PRECISIONS, Fixed, binary_states, centered, randomize
-from tests.oracles.tables import Table, log_weights, parameters, states
+from tests.oracles.kinds import PRECISIONS, binary_states
+from tests.oracles.machines import Fixed, centered, randomize
+from tests.oracles.rbm import Exact, parameters
+from tests.support.modes import MODES
+from tests.support.rewind import rewinding
 from tests.support.statistics import assert_frequencies, assert_rounded
+from tests.support.steps import gradients_of
+from tests.support.weights import assert_equal_weights, weights_of
 
 CLASSES = 3
 #: Kinds of visible and hidden units, and visible states.
@@ -48,7 +55,7 @@ def with_class(x: np.ndarray, k) -> np.ndarray:
 
 def log_joint(machine: ClassificationRBM, v: np.ndarray, wbc=None) -> tf.Tensor:
     """`-F(v)` of visible units and labels together up to a constant, the hidden states summed one by one."""
-    return tf.reduce_logsumexp(log_weights(machine.top, v, states(machine.top.hidden), wbc), 1)
+    return tf.reduce_logsumexp(Exact(machine.top).log_joint(v, wbc), 1)
 
 
 def by_enumeration(machine: ClassificationRBM, x: np.ndarray) -> np.ndarray:
@@ -78,7 +85,7 @@ def test_class_probabilities_by_enumeration(kind):
 
 def exact_lesson(machine, x, y, weights, v_model) -> dict[str, list[np.ndarray]]:
     """Gradients in W, b and c of `-log p(y | x)` and of `F(x, y) - F(samples)`, by autodiff through the sums."""
-    share, variables = weights / weights.sum(), [tf.Variable(p) for p in parameters(machine.top)]
+    share, variables = weights / weights.sum(), [tf.Variable(p) for p in parameters(machine.top)[:3]]
     with tf.GradientTape(persistent=True) as tape:
         classes = tf.stack([log_joint(machine, with_class(x, k), variables) for k in range(CLASSES)], 1)
         log_p = tf.gather(tf.nn.log_softmax(classes), y, batch_dims=1)
@@ -89,35 +96,52 @@ def exact_lesson(machine, x, y, weights, v_model) -> dict[str, list[np.ndarray]]
     return {name: [g.numpy() for g in tape.gradient(loss, variables)] for name, loss in found.items()}
 
 
+def some_weights(x: np.ndarray, weighted: bool) -> np.ndarray:
+    return np.random.default_rng(1).random(len(x)) if weighted else np.ones(len(x))
+
+
+@functools.cache
+def fixed_machine(kind: str, centring: bool) -> tuple[ClassificationRBM, np.ndarray, np.ndarray, np.ndarray]:
+    """One machine for all objectives, as a lesson changes nothing; its data, and the samples that it always has."""
+    v_model = with_class(KINDS[kind][2][::-2], 1)
+    options = {"centered": centring, "offset_rate": 1.0, "generative_weight": 0.3}
+    return *machine_of(kind, sampler=Fixed(v_model), **options), v_model
+
+
+@functools.cache
+def lesson_by_sums(kind: str, weighted: bool) -> tuple[dict[str, list[np.ndarray]], np.ndarray, np.ndarray]:
+    """`exact_lesson`, the log-probabilities of all classes, and the free-energy difference of each case."""
+    machine, x, y, v_model = fixed_machine(kind, False)
+    difference = np.mean(log_joint(machine, v_model)) - log_joint(machine, with_class(x, y)).numpy()
+    return exact_lesson(machine, x, y, some_weights(x, weighted), v_model), by_enumeration(machine, x), difference
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])
 @pytest.mark.parametrize("objective", ["joint", "discriminative", "hybrid"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_three_objectives(kind, objective, centring, weighted):
     """The discriminative one is exact and never centred; the hybrid is it and a share of the other."""
-    x = KINDS[kind][2]
-    v_model = with_class(x[::-2], 1)
-    options = {"objective": objective, "centered": centring, "offset_rate": 1.0, "generative_weight": 0.3}
-    machine, x, y = machine_of(kind, sampler=Fixed(v_model), **options)
-    weights = np.random.default_rng(1).random(len(x)) if weighted else np.ones(len(x))
-    exact = exact_lesson(machine, x, y, weights, v_model)
+    machine, x, y, _ = fixed_machine(kind, centring)
+    machine.objective = objective
+    weights = some_weights(x, weighted)
+    sums, log_p, difference = lesson_by_sums(kind, weighted)
+    exact = dict(sums)
     if centring:
         v = with_class(x, y)
         mu, lam = (np.average(a, 0, weights) for a in (v, np.array(machine.top.mean_h_from_v(v))))
         exact["joint"] = centered(exact["joint"], mu, lam)
     pairs = list(zip(exact["discriminative"], exact["joint"], strict=True))
     expected = {**exact, "hybrid": [d + 0.3 * j for d, j in pairs]}[objective]
-    lesson = machine.lesson(tf.constant(x), tf.constant(weights), tf.constant(y, tf.int32))
+    lesson = gradients_of(machine, tf.constant(x), tf.constant(weights), tf.constant(y, tf.int32))
     found = {id(variable): np.array(g) for variable, g in lesson.gradients}
     top = machine.top
     for variable, gradient in zip((top.w_rec, top.visible.bias, top.hidden.bias), expected, strict=True):
         np.testing.assert_allclose(found[id(variable)], gradient, rtol=0, atol=1e-10)
-    log_p = by_enumeration(machine, x)
     cross_entropy = -log_p[np.arange(len(y)), y]
     if objective != "joint":
         np.testing.assert_allclose(lesson.values["cross_entropy"], cross_entropy, atol=1e-10)
         np.testing.assert_array_equal(lesson.values["accuracy"], log_p.argmax(1) == y)
-    difference = np.mean(log_joint(machine, v_model)) - log_joint(machine, with_class(x, y)).numpy()
     loss = {"joint": difference, "discriminative": cross_entropy, "hybrid": cross_entropy + 0.3 * difference}
     np.testing.assert_allclose(lesson.values["loss"], loss[objective], atol=1e-10)
 
@@ -139,7 +163,7 @@ def test_a_precision_that_is_learnt(objective):
     top = machine.top
     top.w_rec.assign(np.random.default_rng(0).normal(0, 0.4, (6, 2)))
     x, y = np.random.default_rng(1).normal(size=(5, 3)), np.array([0, 1, 2, 0, 1])
-    lesson = machine.lesson(tf.constant(x), tf.ones(5, "float64"), tf.constant(y, tf.int32))
+    lesson = gradients_of(machine, tf.constant(x), tf.ones(5, "float64"), tf.constant(y, tf.int32))
     found = {id(variable): np.array(g) for variable, g in lesson.gradients}
     assert len(found) == len(machine.trainable_variables) == 5
     if objective != "discriminative":
@@ -163,8 +187,9 @@ def test_training(objective):
     y = x[:, 0].astype(int)
     machine = ClassificationRBM(6, 2, objective, generative_weight=0.5, seed=0)
     machine.compile(keras.optimizers.Adam(0.05), jit_compile=False)
-    order = rng.permutation(len(x))
-    history = machine.fit(x[order], y[order], batch_size=40, epochs=30, verbose=0, validation_data=(x, y)).history
+    order = rng.permutation(np.tile(np.arange(len(x)), 30))
+    options = {"batch_size": 40, "validation_batch_size": len(x), "validation_data": (x, y), "verbose": 0}
+    history = machine.fit(x[order], y[order], **options).history
     graded = {"cross_entropy", "accuracy"}
     logged = {k.removeprefix("val_") for k in history if k.startswith("val_")}
     assert logged == {"loss", "reconstruction_error"} | graded
@@ -178,7 +203,7 @@ def test_training(objective):
 
 def test_samples_of_classes_by_enumeration():
     machine, _, _ = machine_of()
-    table = Table(machine.top)
+    table = Exact(machine.top)
     y = np.repeat([2, 0], 8000)
     v = machine.sample(y=y, num_steps=60)
     assert v.shape == (16000, 4)
@@ -190,7 +215,7 @@ def test_samples_of_classes_by_enumeration():
 
 def test_labels_are_summed_out_of_the_likelihood():
     machine, x, _ = machine_of()
-    table = Table(machine.top)
+    table = Exact(machine.top)
     expected = [np.log(table.p_v[table.agreeing([True] * 4 + [False] * 3, np.r_[row, 0, 0, 0])].sum()) for row in x]
     found = log_likelihood(machine, x, num_samples=2)
     np.testing.assert_allclose(found.per_case_lower, expected, rtol=0, atol=1e-9)
@@ -296,35 +321,46 @@ def test_labels_that_are_refused(make, y, message):
         np.testing.assert_array_equal(a, b)
 
 
-EAGER, GRAPH, XLA = {"run_eagerly": True}, {"run_eagerly": False, "jit_compile": False}, {"run_eagerly": False}
+def in_fours(y: np.ndarray) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices((X[: len(y)], y)).batch(4)
+
+
+@pytest.fixture(scope="module")
+def learner():
+    """Machines compiled once, at their start, and their parameters after two good batches; two steps an execution."""
+
+    @functools.cache
+    def made(kind: str, mode: str) -> tuple:
+        machine = compiled(MACHINES[kind](), steps_per_execution=2, **{"run_eagerly": False, **MODES[mode]})
+        rewind = rewinding(machine)
+        machine.fit(in_fours(Y[:8]), verbose=0)
+        after = weights_of(machine)
+        return machine, rewind, after
+
+    return made
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "options"),
+    ("kind", "value", "mode"),
     [
-        *(("dbn", value, EAGER) for value in (3, -1, np.nan)),
-        ("dbn", 3, GRAPH),
-        ("classification", 3, XLA),
-        *(("classification", 3, options) for options in (EAGER, GRAPH)),
-        *((kind, value, EAGER) for kind in MACHINES for value in (0.5, -0.5)),
+        *(("dbn", value, "eager") for value in (3, -1, np.nan)),
+        ("dbn", 3, "graph"),
+        *(("classification", 3, mode) for mode in MODES),
+        *((kind, value, "eager") for kind in MACHINES for value in (0.5, -0.5)),
     ],
     ids=str,
 )
-def test_a_bad_label_in_a_later_batch(kind, value, options):
+def test_a_bad_label_in_a_later_batch(learner, kind, value, mode):
     """Four batches, the third bad: what is left is what the two before it made."""
-
-    def stream(y):
-        return tf.data.Dataset.from_tensor_slices((X[: len(y)], y)).batch(4)
-
+    machine, rewind, after = learner(kind, mode)
+    rewind()
+    assert any(np.any(a != b) for a, b in zip(weights_of(machine), after, strict=True))
     y = Y.astype("float32" if isinstance(value, float) else "int64")
-    failed, good = (compiled(MACHINES[kind](), **options) for _ in range(2))
-    good.fit(stream(y[:8]), verbose=0)
     y[9] = value
     with pytest.raises(ValueError, match=r"integers from 0 to 2\. Received: a batch with others"):
-        failed.fit(stream(y), verbose=0)
-    for a, b in zip(failed.trainable_variables, good.trainable_variables, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert failed.optimizer.iterations == 2
+        machine.fit(in_fours(y), verbose=0)
+    assert_equal_weights(weights_of(machine), after)
+    assert machine.optimizer.iterations == 2
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from keras_rbm import DBN, RBM, ClassificationRBM, load
-from tests.oracles.enumeration import Exact, binary_states, parameters, random_dbn, random_rbm, randomize, sigmoid
-from tests.oracles.tables import KINDS, Table, rbm_of
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import MASKED, masked_rbm, random_dbn, random_rbm, randomize, sigmoid
+from tests.oracles.rbm import Exact, parameters
+from tests.support.nearest import nearest
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 FOLDER = Path(__file__).parents[2] / "saved_models" / "pretrained" / "digits-dbn"
@@ -49,24 +51,23 @@ def test_mean_field_by_hand():
     assert_rounded(rbm.denoise(v, 2), sigmoid(h @ w.T + b))
 
 
-@pytest.mark.parametrize("num_steps", [1, 3])
-@pytest.mark.parametrize("kind", KINDS)
-def test_gibbs_averages_the_means_of_every_sweep(kind, num_steps):
+@pytest.mark.parametrize("kind", MASKED)
+def test_gibbs_averages_the_means_of_every_sweep(kind):
     """From one start: the mean of the means after sweep 1, 2, 3, by enumeration, each of states drawn before it."""
-    rbm, _ = rbm_of(kind)
-    table = Table(rbm)
-    found = rbm.denoise(np.tile(table.v[-1], (20000, 1)), num_steps, "gibbs").numpy()
-    p, expected = np.eye(len(table.v))[-1], 0.0
-    for _ in range(num_steps):
-        p = p @ table.p_h_from_v @ table.p_v_from_h()
-        expected += p @ table.v / num_steps
-    assert_means(found, expected)
-    if num_steps == 1:
-        assert len(np.unique(found, axis=0)) <= len(table.h), "one mean for each hidden state"
+    rbm, _ = masked_rbm(kind)
+    table = Exact(rbm)
+    for num_steps in (1, 3):
+        found = rbm.denoise(np.tile(table.v[-1], (20000, 1)), num_steps, "gibbs").numpy()
+        p, expected = np.eye(len(table.v))[-1], 0.0
+        for _ in range(num_steps):
+            p = p @ table.p_h_from_v() @ table.p_v_from_h()
+            expected += p @ table.v / num_steps
+        assert_means(found, expected)
+        if num_steps == 1:
+            assert_rounded(found, nearest(found, table.p_v_from_h() @ table.v))  # the mean given a hidden state
 
 
-@pytest.mark.parametrize("num_steps", [1, 2])
-def test_gibbs_of_a_dbn(num_steps):
+def test_gibbs_of_a_dbn():
     """Up by recognition, sweeps of the top, and the directed layer's means."""
     dbn = random_dbn((3, 2))
     top, lower = Exact(dbn.top), dbn.rbms[0]
@@ -74,8 +75,9 @@ def test_gibbs_of_a_dbn(num_steps):
     up = sigmoid(v @ np.array(lower.w_rec) + np.array(lower.hidden.bias))
     p = np.prod(np.where(top.v == 1, up, 1 - up), 1)
     means = sigmoid(top.v @ np.array(lower.w_gen) + np.array(lower.visible.bias))
-    expected = np.mean([p @ top.transitions(top.v, k + 1) @ means for k in range(num_steps)], 0)
-    assert_means(dbn.denoise(np.repeat(v, 20000, 0), num_steps, "gibbs"), expected)
+    for num_steps in (1, 2):
+        expected = np.mean([p @ top.transitions(top.v, k + 1) @ means for k in range(num_steps)], 0)
+        assert_means(dbn.denoise(np.repeat(v, 20000, 0), num_steps, "gibbs"), expected)
 
 
 def test_fewer_pixels_of_digits_are_wrong():

@@ -8,9 +8,11 @@ import tensorflow as tf
 from keras_rbm import RBM, Hopfield, units
 from keras_rbm.likelihood import exact_log_partition
 from keras_rbm.samplers.sampler import Samples
-from tests.oracles.enumeration import binary_states, centered, exact_gradient, randomize
-from tests.oracles.tables import Table
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import centered, randomize
+from tests.oracles.rbm import Exact, exact_gradient
 from tests.support.statistics import assert_frequencies, assert_rounded
+from tests.support.steps import contrastive_gradients
 
 VISIBLE = ["spin", "bernoulli"]
 
@@ -55,7 +57,7 @@ def test_couplings_are_those_of_hebb():
     w = np.array(net.w_rec)
     assert_rounded(w @ w.T, 2.0 / 6 * patterns.T @ patterns)
     assert_rounded(net.visible.bias, np.zeros(6))
-    table = Table(net)  # hidden units on a grid
+    table = Exact(net)  # hidden units on a grid
     log_p = np.log(table.p_v)
     j = table.v @ (w @ w.T) * table.v
     assert_rounded(log_p - j.sum(1) / 2, np.full(64, (log_p - j.sum(1) / 2)[0]))
@@ -77,7 +79,7 @@ def test_fewer_patterns_than_hidden_units_and_what_was_before_is_forgotten(visib
 
 def test_it_samples_and_has_a_likelihood():
     net = storing(spins(2, 5), "spin", 1.5)
-    table = Table(net)
+    table = Exact(net)
     assert_frequencies(table.index(net.sample(20000, num_steps=100)), table.p_v)
     log_p = -np.array(net.free_energy(table.v)) - exact_log_partition(net)
     np.testing.assert_allclose(np.exp(log_p), table.p_v, rtol=1e-9)
@@ -165,10 +167,10 @@ def test_its_gradient_is_that_of_an_rbm_whose_hidden_units_are_fixed(centring):
     net = Hopfield(2, visible="bernoulli", centered=centring, offset_rate=1.0, dtype="float64", seed=0)
     net.build((None, 5))
     randomize(net)
-    v, table = binary_states(5)[3:11], Table(net)
+    v, table = binary_states(5)[3:11], Exact(net)
     weights = np.ones(len(v))
     samples = Samples(tf.constant(table.v), tf.constant(table.p_v))
-    lesson = net.contrast(v, weights, samples)
+    lesson = contrastive_gradients(net, v, weights, samples)
     found = {id(variable): np.array(g) for variable, g in lesson.gradients}
     expected = exact_gradient(_plain(net), v)
     if centring:

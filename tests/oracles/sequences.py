@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import RNNRBM, RTRBM, samplers
-from tests.oracles.enumeration import Parameters, randomize, sigmoid
-from tests.oracles.kinds import KINDS, Reference, joint
+from tests.oracles.kinds import KINDS, joint
+from tests.oracles.machines import randomize, sigmoid
+from tests.oracles.rbm import Exact, Parameters
+from tests.support.steps import gradients_of
 
 #: What a recurrence can be; `units` is of the RBM, so that all are fed and feed alike.
 MODELS: dict[str, Callable[..., RNNRBM]] = {
@@ -81,7 +83,7 @@ def unrolled(model: RNNRBM, x: np.ndarray, mask: np.ndarray | None = None) -> tu
         if isinstance(model, RTRBM):
             now = sigmoid(x[:, t] @ w + c + u @ w_uh)
         else:
-            kernel, recurrent, bias = (np.asarray(p, "float64") for p in model.recurrent_variables)
+            kernel, recurrent, bias = (np.asarray(p, "float64") for p in model._recurrent_variables)
             now = np.tanh(x[:, t] @ kernel + u @ recurrent + bias)
         u = np.where(mask[:, t, None], now, u)
     return np.stack(all_b, 1), np.stack(all_c, 1)
@@ -89,12 +91,12 @@ def unrolled(model: RNNRBM, x: np.ndarray, mask: np.ndarray | None = None) -> tu
 
 def frame_references(
     model: RNNRBM, b: Any, c: Any, visible: str = "bernoulli", hidden: str = "bernoulli"
-) -> list[Reference]:
+) -> list[Exact]:
     """The distribution of each frame, of biases `b` `(frames, visible)` and `c` `(frames, units)`."""
     (v_sites, gamma_v), (h_sites, gamma_h) = (sides(k, x) for k, x in ((visible, b), (hidden, c)))
     w = np.asarray(model.rbm.w_rec, "float64")
     pairs = zip(np.asarray(b, "float64"), np.asarray(c, "float64"), strict=True)
-    return [Reference(v_sites, h_sites, Parameters(w, *biases, gamma_v, gamma_h)) for biases in pairs]
+    return [Exact(Parameters(w, *biases, gamma_v, gamma_h), sites=(v_sites, h_sites)) for biases in pairs]
 
 
 def sides(name: str, biases: Any) -> tuple[list, np.ndarray]:
@@ -109,7 +111,7 @@ def states_of(name: str, width: int) -> np.ndarray:
     return joint(sides(name, np.zeros(width))[0])[0]
 
 
-def log_probs(references: list[Reference], v: np.ndarray) -> np.ndarray:
+def log_probs(references: list[Exact], v: np.ndarray) -> np.ndarray:
     """`log p(v_t | past)` of frames `v` `(frames, visible)`, each in its own RBM."""
     return np.array([-r.free_energy(row[None])[0] - r.log_z for r, row in zip(references, v, strict=True)])
 
@@ -127,8 +129,8 @@ class Given(samplers.CD):
         super().__init__(**kwargs)
         self.function = function
 
-    def negative_phase(self, machine: Any, v_data: tf.Tensor, weights: tf.Tensor) -> samplers.Samples:
-        return samplers.Samples(tf.convert_to_tensor(self.function(machine, v_data), v_data.dtype), weights)
+    def negative_phase(self, rbm: Any, v_data: tf.Tensor, weights: tf.Tensor, hidden_input=None) -> samplers.Samples:
+        return samplers.Samples(tf.convert_to_tensor(self.function(rbm, v_data), v_data.dtype), weights)
 
 
 def flipped(machine: Any, v: tf.Tensor) -> tf.Tensor:
@@ -139,4 +141,4 @@ def flipped(machine: Any, v: tf.Tensor) -> tf.Tensor:
 def gradients(model: RNNRBM, x: Any, weights: Any) -> dict[str, np.ndarray]:
     """What a batch teaches, by the variables' paths."""
     x, weights = (tf.constant(value, model.state_dtype) for value in (x, weights))
-    return {variable.path: np.asarray(gradient) for variable, gradient in model.lesson(x, weights).gradients}
+    return {variable.path: np.asarray(gradient) for variable, gradient in gradients_of(model, x, weights).gradients}

@@ -6,18 +6,9 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import RBM, samplers
-from tests.oracles.enumeration import (
-    PAIRINGS,
-    Exact,
-    assert_distributed,
-    binary_states,
-    centered,
-    index,
-    parameters,
-    plain_gradient,
-    random_rbm,
-    sigmoid,
-)
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import PAIRINGS, centered, plain_gradient, random_rbm, sigmoid
+from tests.oracles.rbm import Exact, assert_distributed, parameters
 from tests.support.modes import MODES
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
@@ -59,9 +50,9 @@ def test_chains_move_with_the_enumerated_probabilities():
     v = rbm.sampler.negative_phase(rbm, tf.zeros((1, 5), "float64"), ONES).v
     for a, b in zip(rbm.sampler.weights, before, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert_frequencies(index(v), exact.transitions(np.ones((1, 5)), 2)[0])
+    assert_frequencies(exact.index(v), exact.transitions(np.ones((1, 5)), 2)[0])
     with pytest.raises(AssertionError, match="chi-square"):
-        assert_frequencies(index(v), Exact(rbm).transitions(np.ones((1, 5)), 2)[0])
+        assert_frequencies(Exact(rbm).index(v), Exact(rbm).transitions(np.ones((1, 5)), 2)[0])
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
@@ -70,7 +61,7 @@ def test_training_steps_move_the_chains_alike_in_every_mode(mode):
     rbm.sampler.chains.assign(np.ones((NUM, 5)))
     rbm.compile(keras.optimizers.SGD(0.0), steps_per_execution=1, **MODES[mode])
     rbm.train_on_batch(np.zeros((3, 5)))
-    assert_frequencies(index(rbm.sampler.chains), exact.transitions(np.ones((1, 5)), 1)[0])
+    assert_frequencies(exact.index(rbm.sampler.chains), exact.transitions(np.ones((1, 5)), 1)[0])
 
 
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_rbm import RBM, samplers
-from tests.oracles.enumeration import PAIRINGS, Exact, assert_distributed, index, random_rbm
+from tests.oracles.machines import PAIRINGS, random_rbm
+from tests.oracles.rbm import Exact, assert_distributed
 from tests.support.statistics import assert_frequencies
 
 NUM = 20000
@@ -39,8 +40,8 @@ def test_single_states_move_with_the_enumerated_probabilities(num_steps, beta):
     exact = Exact(rbm, beta)
     first, second = chain(rbm, np.repeat(start, NUM, 0), num_steps=num_steps, beta=beta)
     one = exact.transitions(exact.v, num_steps)
-    joint = one[index(start[0])][:, None] * one
-    assert_frequencies(index(first) * len(joint) + index(second), joint.ravel())
+    joint = one[exact.index(start)[0]][:, None] * one
+    assert_frequencies(exact.index(first) * len(joint) + exact.index(second), joint.ravel())
 
 
 def test_compiled_chains_move_with_the_enumerated_probabilities():
@@ -52,7 +53,7 @@ def test_compiled_chains_move_with_the_enumerated_probabilities():
         return tfp.mcmc.sample_chain(1, v, kernel=kernel, trace_fn=None, seed=(0, 1))
 
     v = compiled(tf.ones((NUM, 5)))[0]
-    assert_frequencies(index(v), Exact(rbm).transitions(start, 2)[0])
+    assert_frequencies(Exact(rbm).index(v), Exact(rbm).transitions(start, 2)[0])
 
 
 def test_the_seed_rules_and_the_machines_own_key_stays():

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import RBM, samplers
-from tests.oracles.enumeration import PAIRINGS, Exact, assert_distributed, index, random_rbm
+from tests.oracles.machines import PAIRINGS, random_rbm
+from tests.oracles.rbm import Exact, assert_distributed
 from tests.support.statistics import assert_frequencies, assert_means
 
 NUM = 40000
@@ -38,9 +39,9 @@ def test_gibbs_moves_single_states_with_the_enumerated_probabilities(num_steps):
     exact, start = Exact(rbm), np.ones((1, 5))
     expected = exact.transitions(start, num_steps)[0]
     v = np.repeat(start, NUM, 0)
-    assert_frequencies(index(rbm.gibbs(v, num_steps)), expected)
-    assert_frequencies(index(samplers.CD(num_steps).negative_phase(rbm, tf.constant(v), ONES).v), expected)
-    assert_frequencies(index(rbm.sample(v=v, num_steps=num_steps)), expected)
+    assert_frequencies(exact.index(rbm.gibbs(v, num_steps)), expected)
+    assert_frequencies(exact.index(samplers.CD(num_steps).negative_phase(rbm, tf.constant(v), ONES).v), expected)
+    assert_frequencies(exact.index(rbm.sample(v=v, num_steps=num_steps)), expected)
     means = rbm.sample(v=v, num_steps=num_steps, mean=True)
     assert_means(means, expected @ exact.v)
     assert np.all((means > 0) & (means < 1))
@@ -60,8 +61,8 @@ def test_samples_start_from_the_biases():
     exact = Exact(rbm)
     odds = np.exp(exact.parameters.b)
     start = np.prod(np.where(exact.v == 1, odds / (1 + odds), 1 / (1 + odds)), 1)
-    assert_frequencies(index(rbm.start(NUM)), start)
-    assert_frequencies(index(rbm.sample(NUM, num_steps=1)), start @ exact.transitions(exact.v, 1))
+    assert_frequencies(exact.index(rbm.initial_states(NUM)), start)
+    assert_frequencies(exact.index(rbm.sample(NUM, num_steps=1)), start @ exact.transitions(exact.v, 1))
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)

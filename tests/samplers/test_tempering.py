@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from keras_rbm import DBN, RBM, samplers, units
 from keras_rbm.samplers.tempering import _MEMORY
-from tests.oracles.enumeration import PAIRINGS, Exact, assert_distributed, binary_states, index, kind, random_rbm
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import PAIRINGS, kind, random_rbm
+from tests.oracles.rbm import Exact, assert_distributed
 from tests.support.modes import MODES
 from tests.support.saving import assert_same_state, through_disk
 from tests.support.statistics import assert_frequencies, assert_mean, assert_means, assert_rounded
@@ -85,13 +87,13 @@ def assert_swapped_and_swept(rbm: RBM, exacts: list[Exact], rates_before: np.nda
     sources = [[(1.0, i)] for i in range(3)]
     (pair,) = np.flatnonzero(~np.isnan(rates))
     a, b = exacts[pair : pair + 2]
-    probability = swap_probabilities(a, b)[index(START[pair]), index(START[pair + 1])]
+    probability = swap_probabilities(a, b)[tuple(a.index(START[pair : pair + 2]))]
     assert 0.4 < probability < 0.6
     sources[pair], sources[pair + 1] = (
         [(1 - probability, i), (probability, j)] for i, j in ((pair, pair + 1), (pair + 1, pair))
     )
     for v, exact, parts in zip(np.split(np.array(rbm.sampler.chains), 3), exacts, sources, strict=True):
-        assert_frequencies(index(v), sum(share * exact.transitions(starts[i], 1)[0] for share, i in parts))
+        assert_frequencies(exact.index(v), sum(share * exact.transitions(starts[i], 1)[0] for share, i in parts))
     return pair, rates[pair], probability
 
 
@@ -147,7 +149,7 @@ def test_swaps_exchange_the_states_of_neighbours():
             swapped = np.all((after[i] == y) & (after[i + 1] == x), 1)
             assert np.all(stayed | swapped)
             told_apart = np.any(x != y, 1)
-            probability = swap_probabilities(*exacts[i : i + 2])[index(x), index(y)]
+            probability = swap_probabilities(*exacts[i : i + 2])[exacts[i].index(x), exacts[i].index(y)]
             assert_means((swapped - probability)[told_apart], 0.0)
     assert met == {(0, 2), (1,)}
 
@@ -195,7 +197,7 @@ def test_swaps_carry_cold_chains_from_mode_to_mode():
     assert_rounded(exact.p_v[[0, -1]], np.full(2, exact.p_v[0]))
     assert exact.p_v[0] > 0.4
     assert found["pcd"].mean(1).max() < 0.5
-    assert_frequencies(index(found["parallel_tempering"]), exact.p_v)
+    assert_frequencies(exact.index(found["parallel_tempering"]), exact.p_v)
 
 
 # --- what is logged

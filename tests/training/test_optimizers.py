@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from tests.oracles.enumeration import Fixed, binary_states, centered, parameters, plain_gradient, random_rbm, sigmoid
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import Fixed, centered, plain_gradient, random_rbm, sigmoid
+from tests.oracles.rbm import parameters
 from tests.support.statistics import assert_rounded
 
 V, V_MODEL = binary_states(5)[9:14], binary_states(5)[[3, 17, 30]]

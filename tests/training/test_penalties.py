@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from keras_rbm import RBM
 from keras_rbm.regularizers import Sparsity
-from tests.oracles.enumeration import Fixed, binary_states, centered, parameters, plain_gradient, random_rbm, sigmoid
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import Fixed, centered, plain_gradient, random_rbm, sigmoid
+from tests.oracles.rbm import parameters
 from tests.support.modes import MODES
 from tests.support.saving import config_of, through_disk
 from tests.support.statistics import assert_rounded

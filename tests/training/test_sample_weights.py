@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from keras_rbm import DBN, samplers, units
 from keras_rbm.regularizers import Sparsity
-from tests.oracles.enumeration import binary_states, random_rbm, randomize
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import random_rbm, randomize
 from tests.support.statistics import assert_rounded
 
 V = binary_states(5)[[7, 21, 12, 30, 3]].astype("float32")

@@ -420,9 +420,9 @@ def test_what_belongs_together(name):
     """A mask keeps the units of a softmax group together."""
     unit, masks = make(name), ~np.eye(width(name), dtype=bool)
     grouped = [start <= i < start + 3 for i in range(width(name)) for start in _groups(name)[i]]
-    np.testing.assert_array_equal(unit.whole(tf.constant(masks)), ~np.array(grouped))
+    np.testing.assert_array_equal(unit.respects_groups(tf.constant(masks)), ~np.array(grouped))
     for everything in (True, False):
-        assert np.all(unit.whole(tf.fill((2, width(name)), everything)))
+        assert np.all(unit.respects_groups(tf.fill((2, width(name)), everything)))
 
 
 def _groups(name: str) -> list[list[int]]:
@@ -434,7 +434,7 @@ def _groups(name: str) -> list[list[int]]:
 
 
 def test_tails(name):
-    precision, positive = make(name).tails()
+    precision, positive = make(name).tail_precisions()
     gamma = CASES[name].gamma
     assert_rounded(precision[gamma > 0], gamma[gamma > 0])
     assert np.all(np.isinf(precision[gamma == 0]))

@@ -66,8 +66,8 @@ class DBM(Coupled, Labelled):
         mean_field_steps: at most, a batch, at least 1.
         tolerance: the largest change of a mean at which mean field has reached its fixed point; positive.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
-        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, as
-            in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
+        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
+            as in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
 
     Raises:
         ValueError: if there are fewer than two hidden layers, if neighbours have no partition function (unbounded units
@@ -172,13 +172,13 @@ class DBM(Coupled, Labelled):
         Args:
             bottom: what the data bring to the first hidden layer, where that is known already.
         """
-        found = []
+        inputs = []
         if i - 1 in states:
             known = bottom is not None and i == 1
-            found.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
+            inputs.append(bottom if known else self._product(states[i - 1], self.kernels[i - 1]))
         if i + 1 in states:
-            found.append(self._product(states[i + 1], self.kernels[i], transpose=True))
-        return tf.add_n(found)
+            inputs.append(self._product(states[i + 1], self.kernels[i], transpose=True))
+        return tf.add_n(inputs)
 
     # --- the posterior
 

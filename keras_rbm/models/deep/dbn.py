@@ -54,8 +54,8 @@ class DBN(Labelled):
             `generative_weight` times the first. The layers below learn by wake-sleep alone.
         generative_weight: positive; looked at by `"hybrid"` only.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
-        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint, as
-            in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
+        kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
+            as in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
 
     Raises:
         ValueError: if `units` is not a list of at least two positive integers, or as `RBM` does.

@@ -120,8 +120,8 @@ def initialize_from_rbms(dbm: DBM, rbms: Sequence[RBM]) -> None:
         kernels += [below, *(kernel.T for kernel in labels)]
     for kernel, value in zip(dbm.kernels, kernels, strict=True):
         kernel.assign(value)
-    for layer, found in zip(dbm.groups, biases, strict=True):
-        layer.bias.assign(np.mean(found, 0))
+    for layer, both in zip(dbm.groups, biases, strict=True):
+        layer.bias.assign(np.mean(both, 0))
     for i, rbm in enumerate(rbms):
         seen = _seen_by(dbm, i)
         for part, layer in zip([*_parts(rbm, seen), rbm.hidden], [*seen, dbm.groups[i + 1]], strict=True):

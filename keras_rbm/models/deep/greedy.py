@@ -170,8 +170,9 @@ def initialize_from_below(rbms: Sequence[RBM], layer: int) -> None:
         )
     if rbm.hidden.kind != below.visible.kind or rbm.units < width:
         raise ValueError(
-            f"A layer is initialised from below if it has at least {width} hidden units, {type(below.visible).__name__} "
-            f"like the visible ones below. Received: {rbm.units} {type(rbm.hidden).__name__} units."
+            f"A layer is initialised from below if it has at least {width} hidden units, "
+            f"{type(below.visible).__name__} like the visible ones below. "
+            f"Received: {rbm.units} {type(rbm.hidden).__name__} units."
         )
     w, b = np.array(rbm.w_rec), np.array(rbm.visible.bias)
     known = below.units  # label units are further rows

@@ -67,6 +67,8 @@ class RNNRBM(Generator):
         Boulanger-Lewandowski, Bengio & Vincent, 2012, "Modeling temporal dependencies in high-dimensional sequences"
     """
 
+    rbm: RBM
+
     def __init__(
         self,
         units: int,
@@ -128,8 +130,8 @@ class RNNRBM(Generator):
                 )
             if layer.go_backwards or layer.stateful:
                 raise ValueError(
-                    "A recurrence goes forward, and its state is kept by `generate` and `memory_after`. Received: a layer "
-                    f"with go_backwards={layer.go_backwards}, stateful={layer.stateful}"
+                    "A recurrence goes forward, and its state is kept by `generate` and `memory_after`. Received: a "
+                    f"layer with go_backwards={layer.go_backwards}, stateful={layer.stateful}"
                 )
             layer.return_sequences = layer.return_state = True
             layer.zero_output_for_mask = False
@@ -327,7 +329,7 @@ class RNNRBM(Generator):
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
-        stages = (
+        stages: tuple = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", Forecast(self), (x, mask), recurrent_epochs, recurrent_batch_size),
         )

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, likelihood, samplers, units
-from tests.oracles.enumeration import binary_states
+from tests.oracles.kinds import binary_states
 
 X = binary_states(5).astype("float32")
 Y = (X.sum(1) > 2).astype(int)
@@ -257,9 +257,9 @@ NOT_CONVERGED = r"Mean field did not converge in mean_field_steps=3: a mean stil
 
 def test_mean_field_says_how_far_it_is_from_its_fixed_point():
     dbm = slow()
-    residual = float(tf.reduce_max(dbm.posterior(X).residual))
+    residual = float(tf.reduce_max(dbm._posterior(X).residual))
     assert residual > 0.001
-    assert dbm.posterior(X).num_steps == 3
+    assert dbm._posterior(X).num_steps == 3
     with pytest.warns(UserWarning, match=NOT_CONVERGED.format(re.escape(f"{residual:.3g}"))) as caught:
         dbm.mean_field(X)
     assert len(caught) == 1
@@ -278,7 +278,7 @@ def test_fit_says_so_at_its_end():
 @pytest.mark.filterwarnings("error")
 def test_nothing_is_said_where_it_gets_there():
     dbm = slow(mean_field_steps=500)
-    assert dbm.posterior(X).num_steps < 500
+    assert dbm._posterior(X).num_steps < 500
     dbm.mean_field(X)
     dbm.fit(X, verbose=0)
     dbm.fit(X, epochs=0, verbose=0)
@@ -298,10 +298,10 @@ def test_other_questions_do_not_warn():
 
 def test_it_stops_as_soon_as_it_has_arrived():
     dbm = slow(mean_field_steps=500, tolerance=0.01)
-    found = dbm.posterior(X)
+    found = dbm._posterior(X)
     assert float(tf.reduce_max(found.residual)) <= 0.01
     dbm.mean_field_steps = int(found.num_steps) - 1
-    assert float(tf.reduce_max(dbm.posterior(X).residual)) > 0.01
+    assert float(tf.reduce_max(dbm._posterior(X).residual)) > 0.01
 
 
 # --- not built

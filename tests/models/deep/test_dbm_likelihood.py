@@ -1,8 +1,10 @@
 """Likelihoods of deep Boltzmann machines against all states, and machines of one hidden layer against RBMs."""
 
+import contextlib
 import functools
 import importlib
 import itertools
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -13,8 +15,9 @@ from scipy.special import logsumexp
 from keras_rbm import DBM, DBN, RBM, ClassificationRBM, likelihood, regularizers, samplers
 from keras_rbm.likelihood import exact as exact_module
 from tests.oracles.dbm import ExactDBM, layer, random_dbm
-from tests.oracles.enumeration import binary_states
-from tests.oracles.kinds import KINDS, index, rbm_of
+from tests.oracles.kinds import KINDS, binary_states, index
+from tests.oracles.machines import rbm_of
+from tests.support.eager import eager_functions
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
 
 # The package's attribute of this name is the function.
@@ -33,7 +36,9 @@ STACKS = {
     "real in between": (("bernoulli", "gaussian", "bernoulli"), False),
     "real on top": (("binomial", "bernoulli", "relu"), False),
 }
-ANNEALED = ["two", "two, exchanged", "three, exchanged", "four", "real data"]
+ANNEALED = ["two, exchanged", "real data", "labels"]
+#: Where annealing is compiled too, for each machine alone.
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in ("two", "three, exchanged", "four")]
 BOTH = {"forward": (likelihood.ais, 1), "reverse": (likelihood.reverse_ais, -1)}
 SCHEDULE = [0.0, 0.2, 0.5, 1.0]
 NUM = 20000
@@ -45,9 +50,21 @@ class Shallow(DBM):
     _least_layers = 1
 
 
+@pytest.fixture(autouse=True)
+def eagerly(request) -> Iterator[None]:
+    """Nothing is compiled but where a test asks for it: steps are few, and machines many."""
+    with contextlib.nullcontext() if "compiled" in request.fixturenames else eager_functions():
+        yield
+
+
+@pytest.fixture
+def compiled() -> None:
+    """What is compiled elsewhere is compiled here."""
+
+
 @functools.cache
 def machine(name: str, num_classes: int | None = None) -> tuple[DBM, ExactDBM]:
-    """One of each stack, so that each compiles once."""
+    """One of each stack."""
     dbm = random_dbm(STACKS[name][0], scale=0.4, num_classes=num_classes)
     return dbm, ExactDBM(dbm, STACKS[name][0])
 
@@ -91,7 +108,7 @@ def test_label_units_are_states_too(name):
 @pytest.mark.parametrize("name", STACKS)
 def test_the_side_with_fewer_units_is_summed_out(name):
     dbm, _ = machine(name)
-    annealed = dbm.undirected().annealed()
+    annealed = dbm.undirected()._annealed()
     assert annealed.hidden.width <= annealed.visible.width
     assert (annealed is not dbm.undirected()) == STACKS[name][1]
 
@@ -102,8 +119,8 @@ def assert_close(found: likelihood.LogPartition, log_z: float) -> None:
 
 
 @pytest.mark.parametrize("with_data", [False, True])
-@pytest.mark.parametrize("name", [*ANNEALED, "labels"])
-def test_both_annealings_are_within_their_standard_errors(name, with_data):
+@pytest.mark.parametrize("name", [*ANNEALED, *MORE])
+def test_both_annealings_are_within_their_standard_errors(name, with_data, compiled):
     dbm, exact = machine("two", 3) if name == "labels" else machine(name)
     options = {"data": cases(exact) if with_data else None, "num_chains": 200, "num_temperatures": 60, "verbose": 0}
     forward, backward = (f(dbm, **options, seed=1) for f, _ in BOTH.values())
@@ -191,13 +208,13 @@ def test_log_weights_have_the_enumerated_mean(name, direction, with_data, monkey
         assert_rounded(base[exchanged][:width], base_bias(name, data))
         if not exchanged:
             assert_rounded(base[1], 0 * own[1])
-            h2 = np.asarray(dbm.posterior(data).means[2])
+            h2 = np.asarray(dbm._posterior(data).means[2])
             drawn = (len(data) + 1) / (1 + np.exp(-base[0][width:])) - 0.5
             assert np.all(np.abs(drawn - h2.sum(0)) < SIGMAS * np.sqrt((h2 * (1 - h2)).sum(0)))
 
 
-@pytest.mark.parametrize("name", ["two", "two, exchanged"])
-def test_burnt_in_chains_start_in_the_data_and_give_an_estimate(name, not_enumerable):
+@pytest.mark.parametrize("name", [MORE[0], "two, exchanged"])
+def test_burnt_in_chains_start_in_the_data_and_give_an_estimate(name, not_enumerable, compiled):
     dbm, exact = machine(name)
     options = {"num_chains": 200, "num_temperatures": 60, "verbose": 0}
     found = likelihood.reverse_ais(dbm, cases(exact), burn_in=60, **options)
@@ -218,7 +235,7 @@ def test_burn_in_counts_sweeps_from_the_data(name, not_enumerable, monkeypatch):
     found = likelihood.reverse_ais(dbm, data, num_chains=NUM, betas=[0, 1], burn_in=1, verbose=0)
     path = Path(dbm, exact, exchanged, [x.numpy() for x in seen[0]], [0, 1])
     p = [(index(exact.states[0], data[:1])[0] == np.arange(len(exact.states[0]))).astype(float)]
-    fields = {i: np.asarray(x)[0] for i, x in dbm.posterior(data[:1]).fields.items()}
+    fields = {i: np.asarray(x)[0] for i, x in dbm._posterior(data[:1]).fields.items()}
     for i in range(2, len(kinds), 2):
         log_p = exact.states[i] @ fields[i] + exact.log_measures[i]
         p.append(np.exp(log_p - logsumexp(log_p)))
@@ -245,7 +262,7 @@ def real_on_both_sides() -> tuple[DBM, float]:
     return dbm, logsumexp(log_weights + h @ b[2] + log_partition(b[3] + h @ w[2]))
 
 
-def test_annealing_where_neither_side_can_be_enumerated():
+def test_annealing_where_neither_side_can_be_enumerated(compiled):
     dbm, log_z = real_on_both_sides()
     with pytest.raises(ValueError, match="infinitely many states on the smaller side"):
         likelihood.exact_log_partition(dbm)
@@ -260,7 +277,7 @@ def test_annealing_where_neither_side_can_be_enumerated():
 def test_a_seed_gives_the_same_weights_and_leaves_the_machine_alone():
     dbm, exact = machine("two, exchanged")
     before = [np.array(x) for x in dbm.weights]
-    options = {"num_chains": 20, "num_temperatures": 10, "verbose": 0}
+    options = {"num_chains": 20, "num_temperatures": 3, "verbose": 0}
     for function, _ in BOTH.values():
         first, again, other = (function(dbm, cases(exact), **options, seed=s).log_weights for s in (3, 3, 4))
         np.testing.assert_array_equal(first, again)
@@ -320,8 +337,8 @@ def test_with_labels_it_is_that_of_the_data_alone():
     assert (found.per_case_lower > log_p - 1).all()
 
 
-@pytest.mark.parametrize("name", ["two", "two, exchanged"])
-def test_otherwise_it_lies_between_two_figures(name, not_enumerable):
+@pytest.mark.parametrize("name", [MORE[0], "two, exchanged"])
+def test_otherwise_it_lies_between_two_figures(name, not_enumerable, compiled):
     dbm, exact = machine(name)
     v = cases(exact)
     options = {"num_chains": 200, "num_temperatures": 60, "seed": 3, "verbose": 0}
@@ -394,7 +411,7 @@ def test_means_energies_and_samples_are_those_of_the_rbm(visible, hidden):
         (dbm.sample(v=v, num_steps=2), rbm.sample(v=v, num_steps=2)),
     ):
         assert_rounded(a, b)
-    np.testing.assert_array_equal(dbm.posterior(v).residual, np.zeros(len(v)))
+    np.testing.assert_array_equal(dbm._posterior(v).residual, np.zeros(len(v)))
 
 
 def test_units_are_held_as_in_the_rbm():
@@ -404,9 +421,18 @@ def test_units_are_held_as_in_the_rbm():
     np.testing.assert_array_equal(dbm.sample(**options), rbm.sample(**options))
 
 
-@pytest.mark.parametrize("options", [{}, {"centered": False}, {"offset_rate": 1.0}], ids=str)
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def learning() -> list:
+    """All pairs with all samplers and options; those in which a kind, sampler or option is new are not slow."""
+    options = [{}, {"centered": False}, {"offset_rate": 1.0}]
+    found = []
+    for (i, pair), (j, sampler), (k, option) in itertools.product(*map(enumerate, (PAIRS, SAMPLERS, options))):
+        quick = k == (i + j) % 3 or (k == 0 and i == j % 3)
+        name = "-".join([*pair, sampler, *(f"{key}={value}" for key, value in option.items())])
+        found.append(pytest.param(*pair, sampler, option, id=name, marks=() if quick else pytest.mark.slow))
+    return found
+
+
+@pytest.mark.parametrize(("visible", "hidden", "sampler", "options"), learning())
 def test_it_learns_as_the_rbm(visible, hidden, sampler, options):
     """Three weighted steps: parameters, precisions, offsets, the sampler's state and logs."""
     rbm, dbm = twins(visible, hidden, sampler, **options)
@@ -465,7 +491,7 @@ def test_its_figures_are_those_of_the_rbm(visible, hidden, monkeypatch):
     rbm, dbm = twins(visible, hidden)
     v = some(visible)
     assert_rounded(likelihood.exact_log_partition(dbm), likelihood.exact_log_partition(rbm))
-    options = {"num_chains": 15, "num_temperatures": 8, "verbose": 0}
+    options = {"num_chains": 15, "num_temperatures": 3, "verbose": 0}
     for function, data in itertools.product((likelihood.ais, likelihood.reverse_ais), (None, v)):
         assert_rounded(function(dbm, data, **options).log_weights, function(rbm, data, **options).log_weights)
     for function in (likelihood.exact_log_likelihood, lambda x, v: likelihood.log_likelihood(x, v).per_case_lower):

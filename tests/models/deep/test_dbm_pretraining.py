@@ -10,12 +10,13 @@ import tensorflow as tf
 from keras_rbm import DBM, DBN, RBM, likelihood, samplers, units
 from keras_rbm.models.deep.doubling import Doubled
 from tests.oracles.dbm import random_dbm
-from tests.oracles.enumeration import Fixed, binary_states, centered, randomize, sigmoid
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import Fixed, centered, randomize, sigmoid
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 X = binary_states(5).astype("float32")
 Y = (X.sum(1) > 2).astype(int)
-QUICK = {"epochs": 1, "batch_size": 8, "verbose": 0, "run_eagerly": True}
+QUICK = {"epochs": 1, "batch_size": 16, "verbose": 0, "run_eagerly": True}
 #: So small that nothing moves.
 STILL = keras.optimizers.SGD(1e-30)
 
@@ -125,9 +126,9 @@ class Recording(samplers.CD):
 
     seen: list[np.ndarray] = []
 
-    def negative_phase(self, machine, v_data, weights):
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
         self.seen.append(v_data.numpy())
-        return super().negative_phase(machine, v_data, weights)
+        return super().negative_phase(rbm, v_data, weights, hidden_input)
 
 
 @pytest.mark.parametrize("double", [True, False])
@@ -135,7 +136,7 @@ class Recording(samplers.CD):
 def test_which_sides_are_doubled(number, double):
     """The lowest RBM's data and the highest one's hidden units have no further layer beside them."""
     dbm = dbm_of(*[4, 3, 4, 2][:number])
-    histories = dbm.pretrain(X, doubled=double, **QUICK)
+    histories = dbm.pretrain(X[:4], doubled=double, **QUICK)
     found = [(h.model.up, h.model.down) for h in histories]
     assert found == ([(2, 1), *[(2, 2)] * (number - 2), (1, 2)] if double else [(1, 1)] * number)
 
@@ -306,7 +307,8 @@ def test_it_starts_nearer_to_the_data():
     dbm = DBM([6, 4], seed=0)
     dbm.adapt(x)
     before = likelihood.log_likelihood(dbm, x).lower
-    dbm.pretrain(x, epochs=6, optimizer=keras.optimizers.Adam(0.03), batch_size=50, verbose=0, jit_compile=False)
+    options = {"epochs": 1, "batch_size": 50, "verbose": 0, "jit_compile": False}
+    dbm.pretrain(np.tile(x, (6, 1)), optimizer=keras.optimizers.Adam(0.03), **options)
     assert likelihood.log_likelihood(dbm, x).lower > before + 0.5
 
 
@@ -357,7 +359,7 @@ def rbm_of(width: int, n: int, visible="bernoulli", hidden="bernoulli", seed: in
 def test_rbms_trained_elsewhere():
     dbm = DBM([4, 3], visible=units.Gaussian([1.0] * 5), seed=0)
     rbms = [rbm_of(5, 4, visible=units.Gaussian([1.0, 2, 3, 4, 5])), rbm_of(4, 3, seed=2)]
-    dbm.compose(rbms)
+    dbm.initialize_from_rbms(rbms)
     (w1, b1, c1), (w2, b2, c2) = map(parts, rbms)
     for found, expected in zip(
         [*dbm.kernels, *(group.bias for group in dbm.groups)], [w1, w2, b1, (c1 + b2) / 2, c2], strict=True
@@ -375,7 +377,7 @@ def test_chains_start_anew_from_the_new_biases():
     rbms[0].visible.bias.assign([50, -50, 50, -50, 50])
     rbms[1].hidden.bias.assign([-50, 50, -50])
     dbm.offset_age.assign(7.0)
-    dbm.compose(rbms)
+    dbm.initialize_from_rbms(rbms)
     np.testing.assert_array_equal(dbm.sampler.chains, np.tile([1, 0, 1, 0, 1, 0, 1, 0], (50, 1)))
     assert dbm.offset_age == 0
 
@@ -384,7 +386,7 @@ def test_labels_of_rbms_trained_elsewhere():
     dbm = dbm_of(4, 3, num_classes=2)
     beside = units.Mixed([("bernoulli", 4), (units.Softmax(2), 2)])
     rbms = [rbm_of(5, 4), rbm_of(6, 3, visible=beside, seed=2)]
-    dbm.compose(rbms)
+    dbm.initialize_from_rbms(rbms)
     (w1, b1, c1), (w2, b2, c2) = map(parts, rbms)
     expected = [w1, w2[:4], w2[4:].T, b1, (c1 + b2[:4]) / 2, c2, b2[4:]]
     for found, value in zip([*dbm.kernels, *(group.bias for group in dbm.groups)], expected, strict=True):
@@ -421,7 +423,7 @@ def test_stacks_that_do_not_fit_change_nothing(case):
     before = state(dbm)
     make, message = BAD_STACKS[case]
     with pytest.raises((TypeError, ValueError), match=message):
-        dbm.compose(make())
+        dbm.initialize_from_rbms(make())
     assert_unchanged(dbm, before)
 
 
@@ -431,7 +433,7 @@ def test_stacks_without_the_labels_wanted_change_nothing(beside):
     before = state(dbm)
     top = rbm_of(7, 3, visible=beside) if beside else GOOD[1]()
     with pytest.raises(ValueError, match=r"RBM number 1 .*4 Bernoulli \+ 2 Softmax\(2\) below 3 Bernoulli"):
-        dbm.compose([GOOD[0](), top])
+        dbm.initialize_from_rbms([GOOD[0](), top])
     assert_unchanged(dbm, before)
 
 
@@ -442,7 +444,7 @@ def test_a_machine_that_refuses_a_stack_is_not_built_by_it(case):
     make, _ = BAD_STACKS[case]
     rbms = make() if case != "wider data" else [rbm_of(6, 3), GOOD[1]()]
     with pytest.raises(ValueError, match="RBM number"):
-        dbm.compose(rbms)
+        dbm.initialize_from_rbms(rbms)
     assert not dbm.built
 
 

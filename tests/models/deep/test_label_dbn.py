@@ -8,9 +8,11 @@ from scipy.special import log_softmax
 
 from keras_rbm import DBN, RBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
-from tests.oracles.enumeration import binary_states, log_conditional, randomize, sigmoid
-from tests.oracles.tables import Table, log_weights
+from tests.oracles.kinds import binary_states
+from tests.oracles.machines import randomize, sigmoid
+from tests.oracles.rbm import Exact, log_conditional
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
+from tests.support.steps import contrastive_gradients
 
 CLASSES = 3
 V = binary_states(3)
@@ -108,7 +110,7 @@ def test_a_step_teaches_the_top_as_an_rbm_and_the_layers_below_as_without_labels
     lone.build((None, 6))
     for variable, value in zip(lone.trainable_variables, dbn.top.trainable_variables, strict=True):
         variable.assign(value)
-    contrast = lone.contrast(tf.constant(top_states), tf.constant(share), samples).gradients
+    contrast = contrastive_gradients(lone, tf.constant(top_states), tf.constant(share), samples).gradients
     before = [parts(rbm) for rbm in dbn.rbms]
 
     rewind()
@@ -130,7 +132,7 @@ def test_a_step_teaches_the_top_as_an_rbm_and_the_layers_below_as_without_labels
 def test_where_no_class_is_given_one_is_drawn():
     """Given the case: `p(y | v)`, exactly."""
     dbn = label_dbn((4,))
-    state = dbn.start_from(tf.constant(np.repeat(V[5:6], 20000, 0))).numpy()
+    state = dbn._initial_states_from(tf.constant(np.repeat(V[5:6], 20000, 0))).numpy()
     np.testing.assert_array_equal(state[:, :3], np.repeat(V[5:6], 20000, 0))
     assert_frequencies(state[:, 3:].argmax(1), np.exp(log_softmax(log_joint(dbn, V[5:6]), 1))[0])
 
@@ -156,7 +158,7 @@ def test_other_objectives_teach_the_top_alone(objective):
     own = (dbn.top.w_rec, dbn.top.visible.bias, dbn.top.hidden.bias)
     joint = (other.top.w_rec, other.top.visible.bias, other.top.hidden.bias)
     share = 0.3 if objective == "hybrid" else 0.0
-    table, step, expected = Table(dbn.top), 1e-6, []
+    table, step, expected = Exact(dbn.top), 1e-6, []
     for i, values in enumerate(start):
         expected.append(np.zeros_like(values))
         for index in np.ndindex(values.shape):
@@ -171,10 +173,10 @@ def test_other_objectives_teach_the_top_alone(objective):
         np.testing.assert_allclose(new, old - 0.125 * gradient + generative, rtol=0, atol=1e-9)
 
 
-def cross_entropy(table: Table, wbc: list[np.ndarray], x: np.ndarray) -> float:
+def cross_entropy(table: Exact, wbc: list[np.ndarray], x: np.ndarray) -> float:
     """Of the classes `Y` given states `x`, at other parameters, the hidden states summed one by one."""
     visible = np.concatenate([np.repeat(x, CLASSES, 0), np.tile(np.eye(CLASSES), (len(x), 1))], 1)
-    scores = tf.reduce_logsumexp(log_weights(table.rbm, visible, table.h, wbc), 1).numpy().reshape(-1, CLASSES)
+    scores = tf.reduce_logsumexp(table.log_joint(visible, wbc), 1).numpy().reshape(-1, CLASSES)
     return -np.mean(log_softmax(scores, 1)[np.arange(len(Y)), Y])
 
 
@@ -186,9 +188,9 @@ class Recording(samplers.CD):
 
     seen: list[tuple] = []
 
-    def negative_phase(self, machine, v_data, weights):
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
         self.seen.append((v_data.numpy(), weights.numpy()))
-        return super().negative_phase(machine, v_data, weights)
+        return super().negative_phase(rbm, v_data, weights, hidden_input)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
@@ -244,7 +246,7 @@ def test_unrolling_below_labels():
     randomize(rbm)
     rbm._w_gen.assign(tf.transpose(rbm.w_rec))
     labels, bias = np.array(dbn.top.w_rec)[3:], np.array(dbn.top.visible.bias)[3:]
-    dbn.unroll(1)
+    dbn.initialize_from_below(1)
     assert_rounded(dbn.top.w_rec[:3], rbm.w_gen)
     np.testing.assert_array_equal(dbn.top.w_rec[3:], labels)
     assert_rounded(dbn.top.hidden.bias, rbm.visible.bias)
@@ -254,7 +256,7 @@ def test_unrolling_below_labels():
     v = binary_states(5)
     lone = RBM(3, dtype="float64")
     lone.build((None, 5))
-    lone.take_weights(rbm.as_tied("cd"))
+    lone.copy_weights_from(rbm._as_tied("cd"))
     assert_rounded(log_likelihood(dbn, v, num_samples=1).per_case_lower, log_likelihood(lone, v).per_case_lower)
 
 
@@ -263,7 +265,7 @@ def test_unrolling_below_labels():
 
 def test_the_likelihood_of_one_layer_is_exact():
     dbn = label_dbn((4,))
-    table = Table(dbn.top)
+    table = Exact(dbn.top)
     expected = [np.log(table.p_v[table.agreeing([1, 1, 1, 0, 0, 0], np.r_[v, 0, 0, 0])].sum()) for v in V]
     found = log_likelihood(dbn, V, num_samples=3)
     assert_rounded(found.per_case_lower, np.array(expected), ulps=1e4)
@@ -273,7 +275,7 @@ def test_the_likelihood_of_one_layer_is_exact():
 def test_the_bound_of_two_layers_by_enumeration():
     """Mean over `q(x | v)` of `log p(v | x) + log sum_y p(x, y) - log q(x | v)`."""
     dbn = label_dbn((3, 2))
-    table, lower = Table(dbn.top), dbn.rbms[0]
+    table, lower = Exact(dbn.top), dbn.rbms[0]
     x = binary_states(3)
     p_x = np.array([table.p_v[table.agreeing([1, 1, 1, 0, 0, 0], np.r_[row, 0, 0, 0])].sum() for row in x])
     w_rec, w_gen, b, c = parts(lower)
@@ -338,9 +340,11 @@ def test_two_classes_are_learnt_and_dreamt_of():
     clean = np.where(y[:, None] == 1, [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1])
     x = np.abs(clean - (rng.random(clean.shape) < 0.05)).astype("float32")
     dbn = DBN([6, 8], num_classes=2, sampler="pcd", seed=0)
-    dbn.pretrain(x, y=y, epochs=8, optimizer=keras.optimizers.Adam(0.03), batch_size=50, verbose=0, jit_compile=False)
+    options = {"batch_size": 50, "verbose": 0}
+    optimizer = keras.optimizers.Adam(0.03)
+    dbn.pretrain(np.tile(x, (8, 1)), y=np.tile(y, 8), epochs=1, optimizer=optimizer, jit_compile=False, **options)
     dbn.compile(keras.optimizers.SGD(0.02), jit_compile=False)
-    dbn.fit(x, y, batch_size=50, epochs=3, verbose=0)
+    dbn.fit(np.tile(x, (3, 1)), np.tile(y, 3), **options)
     assert np.mean(dbn.classify(x) == y) > 0.98
     wanted = np.repeat([0, 1], 200)
     dreams = dbn.sample(y=wanted, num_steps=100).numpy()

@@ -12,6 +12,7 @@ from keras_rbm import RBM, RNNRBM, RTRBM, samplers, units
 from keras_rbm.callbacks import FrameLikelihoodMonitor
 from keras_rbm.likelihood import frame_log_likelihood
 from tests.oracles.sequences import MASKS, random_model, sequences
+from tests.support.eager import eager_functions
 from tests.support.saving import assert_same_state, config_of, through_disk
 from tests.support.statistics import assert_rounded
 from tests.support.weights import assert_equal_weights, weights_of
@@ -46,6 +47,13 @@ def data_for(model) -> np.ndarray:
 # --- saving
 
 
+@pytest.fixture
+def eagerly():
+    with eager_functions():
+        yield
+
+
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", SAVED)
 def test_the_next_step_after_a_reload_is_the_same(kind, tmp_path):
     """Weights, random keys, optimizer and logs, bit for bit; and samples."""
@@ -98,11 +106,8 @@ def test_weights_alone(kind, tmp_path):
 def test_a_pretrained_model_comes_back(tmp_path):
     """Whose RBM has an optimizer of its own."""
     model = SAVED["simple"]()
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eager_functions():
         model.pretrain(X, MASK, epochs=1, recurrent_epochs=1, verbose=0)
-    finally:
-        tf.config.run_functions_eagerly(False)
     loaded = through_disk(model, tmp_path)
     for a, b in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -112,7 +117,7 @@ def test_a_pretrained_model_comes_back(tmp_path):
 # --- export
 
 
-@pytest.mark.parametrize("kind", ["stack", "rtrbm"])
+@pytest.mark.parametrize("kind", [pytest.param("stack", marks=pytest.mark.slow), "rtrbm"])
 def test_endpoints(kind, tmp_path):
     model = random_model(kind, 3, dtype="float32")
     before = [np.array(w) for w in model.weights]
@@ -265,7 +270,7 @@ def test_padding_repeats_the_last_output_whatever_the_layer_was_told():
 
 def test_listening_to_what_is_no_state():
     with pytest.raises(ValueError, match=r"Bernoulli units need values in \[0, 1\]. Received: min=0, max=255"):
-        random_model(dtype="float32").listen(255 * X)
+        random_model(dtype="float32").memory_after(255 * X)
 
 
 def test_bad_models():
@@ -410,7 +415,7 @@ def test_a_bad_batch_on_the_way_leaves_the_weights_before_it(fault, options):
 class Still(samplers.CD):
     """Negative samples that are the data the other way round."""
 
-    def negative_phase(self, machine, v_data, weights):
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
         return samplers.Samples(tf.reverse(1 - v_data, [-1]), weights)
 
 
@@ -419,7 +424,7 @@ class Still(samplers.CD):
 
 def test_bad_calls_of_generate():
     model = random_model(dtype="float32")
-    memory = model.listen(X[:2])
+    memory = model.memory_after(X[:2])
     for options, message in (
         ({"num_steps": 0}, "`num_steps` must be a positive integer. Received: num_steps=0"),
         ({"num_steps": 2.5}, "`num_steps` must be a positive integer. Received: num_steps=2.5"),
@@ -441,7 +446,7 @@ def test_bad_calls_of_generate():
         ({"clamp": [True, False, False], "values": [7, 1, 1]}, "max=7"),
         ({"memory": memory, "num_sequences": 1}, "must be that of num_sequences=1 sequences. Received: one of 2"),
         ({"memory": 3}, "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned"),
-        ({"memory": RNNRBM(2, 5).listen(X)}, r"Received: Memory of widths \[5, 5\]"),
+        ({"memory": RNNRBM(2, 5).memory_after(X)}, r"Received: Memory of widths \[5, 5\]"),
         ({"memory": memory, "num_sequences": 3}, "must be that of num_sequences=3 sequences. Received: one of 2"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -454,7 +459,7 @@ def test_bad_calls_of_generate():
 def test_as_many_sequences_as_the_memory_or_the_prime_has():
     model = random_model(dtype="float32")
     assert model.generate(4, prime=X[:, :2]).shape == (len(X), 4, 3)
-    assert model.generate(4, memory=model.listen(X[:2])).shape == (2, 4, 3)
+    assert model.generate(4, memory=model.memory_after(X[:2])).shape == (2, 4, 3)
     assert model.generate(4, prime=X[0, :2]).shape == (1, 4, 3)
 
 
@@ -488,15 +493,15 @@ def test_the_monitor_of_another_machine():
 def test_bad_calls_of_listen():
     model = random_model(dtype="float32")
     with pytest.raises(ValueError, match=r"\(batch, time, 3\).*\(6, 4, 2\)"):
-        model.listen(X[..., :2])
+        model.memory_after(X[..., :2])
     with pytest.raises(ValueError, match=r"A mask must have shape.*\(6, 4\).*\(6, 3\)"):
-        model.listen(X, MASK[:, :3])
+        model.memory_after(X, MASK[:, :3])
 
 
 def test_listening_with_the_memory_of_other_sequences():
     model = random_model(dtype="float32")
     with pytest.raises(ValueError, match=r"`memory` must be that of .*6 sequences. Received: one of 2"):
-        model.listen(X, memory=model.listen(X[:2]))
+        model.memory_after(X, memory=model.memory_after(X[:2]))
 
 
 def test_models_that_are_not_built(tmp_path):
@@ -506,7 +511,7 @@ def test_models_that_are_not_built(tmp_path):
         RNNRBM(2, 3).export(tmp_path / "model")
     with pytest.raises(ValueError, match=r"\(batch, time, visible\).*shape=\(None, 3\)"):
         RNNRBM(2, 3).build((None, 3))
-    assert RNNRBM(2, 3).listen(X).output.shape == (6, 3)  # data build it
+    assert RNNRBM(2, 3).memory_after(X).output.shape == (6, 3)  # data build it
     with pytest.raises(ValueError, match=r"call `compile\(\)`"):
         RNNRBM(2, 3).fit(X)
 

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from keras_rbm import RNNRBM, RTRBM, samplers
 from tests.oracles.sequences import MASKS, padded, random_model, sequences, unrolled
+from tests.support.eager import eager_functions
 from tests.support.statistics import assert_rounded
+from tests.support.steps import gradients_of
 
 
 def twin(model: RTRBM, activation: str = "sigmoid", **kwargs) -> RNNRBM:
@@ -38,7 +40,7 @@ def test_it_is_an_rnn_rbm_that_shares_its_weights(hidden, activation):
     x = padded(sequences(time=7), real, 0)
     for a, b in zip(model.frame_biases(x, real), other.frame_biases(x, real), strict=True):
         assert_rounded(a, b)
-    one, two = (m.lesson(tf.constant(x), tf.constant(real, tf.float64)) for m in (model, other))
+    one, two = (gradients_of(m, tf.constant(x), tf.constant(real, tf.float64)) for m in (model, other))
     assert one.values.keys() == two.values.keys()
     for name in one.values:
         assert_rounded(one.values[name], two.values[name])
@@ -64,7 +66,7 @@ def test_it_is_an_rnn_rbm_that_shares_its_weights(hidden, activation):
 
 def test_its_memory_is_the_mean_of_the_hidden_units():
     model, x = random_model("rtrbm"), sequences()
-    assert_rounded(model.listen(x).output, np.asarray(model.encode(x))[:, -1])
+    assert_rounded(model.memory_after(x).output, np.asarray(model.encode(x))[:, -1])
 
 
 def test_it_has_no_weights_but_those_of_the_equations():
@@ -77,11 +79,8 @@ def test_pretraining_moves_the_weights_of_the_past_alone():
     model.build((None, None, 3))
     parts = (model.rbm.w_rec, model.visible.bias, model.hidden.bias, model.w_uv, model.w_uh)
     callback = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: seen.append([np.array(p) for p in parts]))
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eager_functions():
         model.pretrain(x, epochs=1, recurrent_epochs=2, verbose=0, callbacks=[callback])
-    finally:
-        tf.config.run_functions_eagerly(False)
     seen.append([np.array(p) for p in parts])
     for before, after, changed in zip(seen[:2], seen[1:], ([1, 1, 1, 0, 0], [0, 0, 0, 1, 1]), strict=True):
         assert [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [bool(c) for c in changed]
@@ -103,7 +102,7 @@ def test_a_compiled_step_is_an_eager_one():
 class Same(samplers.CD):
     """Negative samples that are the data the other way round."""
 
-    def negative_phase(self, machine, v_data, weights):
+    def negative_phase(self, rbm, v_data, weights, hidden_input=None):
         return samplers.Samples(tf.reverse(1 - v_data, [-1]), weights)
 
 

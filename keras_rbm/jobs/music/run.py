@@ -16,9 +16,10 @@ import numpy as np
 from keras_rbm import datasets
 from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls
 from keras_rbm.datasets import Rolls
+from keras_rbm.jobs.files import replacing
+from keras_rbm.jobs.music.config import CELLS, MusicConfig
 from keras_rbm.models import RNNRBM
 from keras_rbm.samplers import CD
-from keras_rbm.score import CELLS, Score
 
 FRAMES = 100  # of a training sequence, at most
 SWEEPS = 15  # of contrastive divergence
@@ -31,20 +32,20 @@ def written(folder: Path) -> Iterator[Path]:
     yield from (path for path in folder.glob("generated-*.mid") if re.fullmatch(r"generated-\d+", path.stem))
 
 
-class Music:
-    """A score at work in a folder.
+class MusicRun:
+    """A configuration at work in a folder.
 
     Args:
-        score: what to do.
+        config: what to do.
         folder: where to write.
         verbose: whether to print a line each few epochs.
     """
 
-    def __init__(self, score: Score, folder: Path, verbose: bool = True) -> None:
-        self.score, self.folder, self.verbose = score, folder, verbose
-        keras.utils.set_random_seed(score.seed)  # the recurrence's initial weights take theirs from it
-        cell = CELLS[score.cell](score.recurrent, seed=score.seed)
-        self.model = RNNRBM(score.units, cell, sampler=CD(SWEEPS), seed=score.seed)
+    def __init__(self, config: MusicConfig, folder: Path, verbose: bool = True) -> None:
+        self.config, self.folder, self.verbose = config, folder, verbose
+        keras.utils.set_random_seed(config.seed)  # the recurrence's initial weights take theirs from it
+        cell = CELLS[config.cell](config.recurrent, seed=config.seed)
+        self.model = RNNRBM(config.units, cell, sampler=CD(SWEEPS), seed=config.seed)
         self.curves: dict[str, list[float]] = {}
         self.generated: list[np.ndarray] = []
         self.epoch, self.seconds = 0, 0.0
@@ -55,7 +56,7 @@ class Music:
         Raises:
             ValueError: if the tunes are too few or too short for what is asked.
         """
-        source = self.score.midi
+        source = self.config.midi
         removed = [path.resolve() for path in written(self.folder)]
         if source and any(source.is_relative_to(path) for path in removed):
             raise ValueError(
@@ -83,13 +84,13 @@ class Music:
     @cached_property
     def tunes(self) -> Rolls:
         """The tunes, read when they are first needed."""
-        return self.score.load()
+        return self.config.load()
 
     @cached_property
     def parts(self) -> tuple[Rolls, Rolls, Rolls]:
         """Training, validation and test tunes; if tunes are less than 3, the last two tenths of each are held out."""
         if len(self.tunes) >= 3:
-            return self.tunes.split(seed=self.score.seed)
+            return self.tunes.split(seed=self.config.seed)
         cut = [np.split(roll, [8 * len(roll) // 10, 9 * len(roll) // 10]) for roll in self.tunes.rolls]
         training, validating, testing = (
             replace(self.tunes, rolls=list(rolls), names=[f"{name}, {place}" for name in self.tunes.names])
@@ -106,16 +107,16 @@ class Music:
     @property
     def frames(self) -> int:
         """How many are generated."""
-        return self.score.frames or max(1, round(30 / self.tunes.dt))
+        return self.config.frames or max(1, round(30 / self.tunes.dt))
 
     @property
     def prime(self) -> int:
         """How many frames the second file begins with."""
-        if self.score.num < 2:
+        if self.config.num < 2:
             return 0
-        if self.score.prime is None:
+        if self.config.prime is None:
             return min(32, len(self.prime_tune[0]), self.frames // 2)
-        return self.score.prime
+        return self.config.prime
 
     @property
     def prime_tune(self) -> tuple[np.ndarray, str]:
@@ -126,18 +127,18 @@ class Music:
 
     def train(self) -> None:
         """Trains the model and saves it."""
-        score, started = self.score, time.monotonic()
-        keras.utils.set_random_seed(score.seed)
+        config, started = self.config, time.monotonic()
+        keras.utils.set_random_seed(config.seed)
         training = self.parts[0]
         x, mask = datasets.subsequences(training, FRAMES)
         self.model.adapt(x, mask)
-        steps = score.epochs * -(-len(x) // self.batch_size)
-        schedule = keras.optimizers.schedules.CosineDecay(score.learning_rate, steps)
+        steps = config.epochs * -(-len(x) // self.batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
         self.model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "AIS and reverse AIS differ")  # said of the trained model, once
             history = self.model.fit(
-                x, mask, batch_size=self.batch_size, epochs=score.epochs, callbacks=self._callbacks(), verbose=0
+                x, mask, batch_size=self.batch_size, epochs=config.epochs, callbacks=self._callbacks(), verbose=0
             )
         self.curves, self.seconds = history.history, time.monotonic() - started
         self.save()
@@ -150,7 +151,7 @@ class Music:
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         logs, tunes, (training, validating, _) = self.folder / "logs", self.tunes, self.parts
         logs.mkdir(parents=True, exist_ok=True)
-        few, many = max(1, self.score.epochs // 4), max(1, self.score.epochs // 30)
+        few, many = max(1, self.config.epochs // 4), max(1, self.config.epochs // 30)
         return [
             keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
             FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
@@ -164,7 +165,7 @@ class Music:
         self.epoch = epoch + 1
 
     def _tell(self, epoch: int, logs: dict) -> None:
-        number = self.score.epochs
+        number = self.config.epochs
         if self.verbose and ((epoch + 1) % max(1, number // 6) == 0 or epoch in (0, number - 1)):
             print(
                 f"  epoch {epoch + 1:>{len(str(number))}} of {number}: reconstruction error "
@@ -175,15 +176,15 @@ class Music:
 
     def generate(self) -> None:
         """Makes music up, and writes it."""
-        score, steps = self.score, self.score.gibbs_steps
-        alone = score.num - bool(self.prime)
-        found = list(self.model.generate(self.frames, num_sequences=alone, gibbs_steps=steps).numpy())
+        config, steps = self.config, self.config.gibbs_steps
+        alone = config.num - bool(self.prime)
+        found = list(self.model.generate(self.frames, num_sequences=alone, num_steps=steps).numpy())
         if self.prime:
             beginning = self.prime_tune[0][: self.prime]
-            found[1:1] = list(self.model.generate(self.frames, beginning, gibbs_steps=steps).numpy())
+            found[1:1] = list(self.model.generate(self.frames, beginning, num_steps=steps).numpy())
         self.generated = [roll.astype("uint8") for roll in found]
         for i, roll in enumerate(self.generated):
-            score.write(self.folder / f"generated-{i + 1}.mid", roll, self.tunes.dt, self.tunes.notes)
+            config.write(self.folder / f"generated-{i + 1}.mid", roll, self.tunes.dt, self.tunes.notes)
 
     @property
     def made_up(self) -> list[np.ndarray]:
@@ -194,7 +195,6 @@ class Music:
         """Saves the model as it is; returns the names of the files."""
         if not self.epoch:
             return []
-        part = self.folder / "part-model.keras"
-        self.model.save(part)
-        part.replace(self.folder / "model.keras")
+        with replacing(self.folder / "model.keras") as part:
+            self.model.save(part)
         return ["model.keras"]

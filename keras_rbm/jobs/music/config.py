@@ -20,7 +20,7 @@ CELLS = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": ker
 
 
 @dataclass
-class Score:
+class MusicConfig:
     """What a run of `keras-rbm music` does.
 
     Args:
@@ -120,8 +120,8 @@ class Score:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """A score's options of the command line."""
-    usual, add = Score, parser.add_argument
+    """A configuration's options of the command line."""
+    usual, add = MusicConfig, parser.add_argument
     add("--midi", type=Path, metavar="PATH", help="a MIDI file or a folder of such (default: ten embedded folk tunes)")
     add("--epochs", type=int, metavar="N", help=f"of training (default: {usual.epochs})")
     add("--units", type=int, metavar="N", help=f"hidden units of the RBM (default: {usual.units})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 from keras_rbm import datasets
 from keras_rbm.arguments import positive_integer
+from keras_rbm.jobs.files import replacing
 from keras_rbm.samplers import get as get_sampler
 
 
 @dataclass
-class Recipe:
+class DBNConfig:
     """What a run does.
 
     Args:
@@ -67,8 +69,8 @@ class Recipe:
         return get_sampler(self.sampler, num_steps=self.gibbs_steps)
 
     @classmethod
-    def for_dataset(cls, dataset: str, **given: Any) -> Recipe:
-        """The recipe measured to suit a data set, with what is given in its place."""
+    def for_dataset(cls, dataset: str, **given: Any) -> DBNConfig:
+        """What was measured to suit a data set, with what is given in its place."""
         usual = {
             "layers": (500, 500, 2000),
             "epochs": 10,
@@ -82,11 +84,12 @@ class Recipe:
         return cls(**{"dataset": dataset, **({} if dataset == "digits" else usual), **given})
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        with replacing(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """The recipe of a run.
+    def load(cls, path: Path) -> DBNConfig:
+        """That of a run.
 
         Raises:
             FileNotFoundError: if the folder holds no run.
@@ -95,3 +98,24 @@ class Recipe:
             raise FileNotFoundError(f"{path.parent} holds no run of keras-rbm train: {path.name} is missing")
         stored = json.loads(path.read_text())
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """A configuration's options of the command line, but for the data set."""
+    usual, add = DBNConfig, parser.add_argument
+    add("--layers", type=int, nargs="+", metavar="N", help="hidden units, from the lowest layer to the top")
+    add("--epochs", type=int, metavar="N", help="of greedy pretraining, a layer")
+    add("--wake-sleep-epochs", type=int, metavar="N", help="of wake-sleep (0: none)")
+    add("--fine-tune-epochs", type=int, metavar="N", help="of the classifier (0: none)")
+    add("--learning-rate", type=float, metavar="X", help=f"of pretraining (default: {usual.learning_rate:g})")
+    add("--wake-sleep-learning-rate", type=float, metavar="X", help=f"(default: {usual.wake_sleep_learning_rate:g})")
+    add("--fine-tune-learning-rate", type=float, metavar="X", help=f"(default: {usual.fine_tune_learning_rate:g})")
+    add("--gibbs-steps", type=int, metavar="K", help="Gibbs sweeps an update (default: 1)")
+    add("--sampler", metavar="NAME", help="cd (the default), pcd, fast_pcd or parallel_tempering")
+    add(
+        "--binarize",
+        metavar="HOW",
+        help="grey levels become states by sample (afresh each epoch; the default), threshold or none",
+    )
+    add("--batch-size", type=int, metavar="N", help="cases a step")
+    add("--seed", type=int, help="rules weights, order and samples (default: 0)")

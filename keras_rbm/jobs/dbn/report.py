@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
@@ -10,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import likelihood, plots
+from keras_rbm.jobs import files, measures
+from keras_rbm.jobs.dbn.run import DBNRun
 from keras_rbm.models import RBM
-from keras_rbm.run import Run
 from keras_rbm.version import __version__
 
 
-def measure(run: Run) -> dict[str, str]:
+def measure(run: DBNRun) -> dict[str, str]:
     """The run's figures in words, measured on the test set unless they say otherwise."""
     data, found = run.data, {}
     found["reconstruction error of the DBN, test set"] = reconstruction(run.dbn, run.states(data.x_test))
@@ -73,7 +73,7 @@ def reconstruction(model: Any, states: np.ndarray) -> str:
     return f"{np.concatenate([model.reconstruction_error(part) for part in parts]).mean():.2f} nats a case"
 
 
-def logistic_regression(run: Run) -> dict[str, str]:
+def logistic_regression(run: DBNRun) -> dict[str, str]:
     """The accuracy of logistic regression on pixels, trained on the same cases."""
     if run.data.y_train is None:
         return {}
@@ -89,7 +89,7 @@ def _accuracy(correct: np.ndarray) -> str:
     return f"{100 * correct.mean():.2f} % ({np.sum(~correct)} errors in {len(correct)})"
 
 
-def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
+def figures(run: DBNRun) -> dict[str, matplotlib.figure.Figure]:
     """The run's pictures by name; learning curves alone where rows are no pictures."""
     curves = run.histories()
     machines = {name: curve for name, curve in curves.items() if "loss" in curve and "accuracy" not in curve}
@@ -117,10 +117,10 @@ def figures(run: Run) -> dict[str, matplotlib.figure.Figure]:
     return made
 
 
-def card(run: Run, measured: dict[str, str]) -> str:
+def card(run: DBNRun, measured: dict[str, str]) -> str:
     """The model card, in Markdown."""
-    recipe, data = run.recipe, run.data
-    sizes = "-".join(str(n) for n in (data.x_train.shape[1], *recipe.layers))
+    config, data = run.config, run.data
+    sizes = "-".join(str(n) for n in (data.x_train.shape[1], *config.layers))
     lines = [
         f"# {data.name} DBN, {sizes}",
         "",
@@ -131,38 +131,36 @@ def card(run: Run, measured: dict[str, str]) -> str:
         f"- {data.source}.",
         f"- {len(run.training_rows)} cases to train on, {len(run.validation_rows)} of the training set for validation, "
         f"{len(data.x_test)} to test on, which were read once, at the end.",
-        f"- Grey levels become binary states by: {recipe.binarize}. The classifiers are tested on grey levels.",
+        f"- Grey levels become binary states by: {config.binarize}. The classifiers are tested on grey levels.",
         "",
         "## Recipe",
         "",
-        f"- Greedy pretraining: {recipe.epochs} epochs a layer, {recipe.sampler.upper()}-{recipe.gibbs_steps}, "
-        f"SGD with momentum 0.5, learning rate {recipe.learning_rate:g} falling linearly to 0.",
-        f"- Wake-sleep: {recipe.wake_sleep_epochs} epochs, SGD, learning rate {recipe.wake_sleep_learning_rate:g} "
+        f"- Greedy pretraining: {config.epochs} epochs a layer, {config.sampler.upper()}-{config.gibbs_steps}, "
+        f"SGD with momentum 0.5, learning rate {config.learning_rate:g} falling linearly to 0.",
+        f"- Wake-sleep: {config.wake_sleep_epochs} epochs, SGD, learning rate {config.wake_sleep_learning_rate:g} "
         "falling linearly to 0.",
     ]
     if run.classifier is not None:
         lines.append(
-            f"- Fine-tuning: {recipe.fine_tune_epochs} epochs, SGD with momentum 0.9, learning rate "
-            f"{recipe.fine_tune_learning_rate:g} falling linearly to 0; the same for random weights."
+            f"- Fine-tuning: {config.fine_tune_epochs} epochs, SGD with momentum 0.9, learning rate "
+            f"{config.fine_tune_learning_rate:g} falling linearly to 0; the same for random weights."
         )
     lines += [
-        f"- Batches of {recipe.batch_size}, seed {recipe.seed}. Training took {run.seconds:.0f} s.",
+        f"- Batches of {config.batch_size}, seed {config.seed}. Training took {run.seconds:.0f} s.",
         "",
         "## Measured",
         "",
     ]
-    lines += ["| what | figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in measured.items()), ""]
+    lines += [*measures.markdown(measured), ""]
     lines += ["Pseudo-likelihood and reconstruction error are monitors, not likelihoods.", ""]
     return "\n".join(lines)
 
 
-def write(run: Run) -> dict[str, str]:
+def write(run: DBNRun) -> dict[str, str]:
     """Writes figures, SavedModel and card of a finished run; returns what was measured."""
-    folder = Path(run.folder) / "figures"
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures(run).items():
-        figure.savefig(folder / f"{name}.png")
+    files.save_figures(figures(run), run.folder / "figures")
     run.dbn.export(run.folder / "saved_model")
     measured = {**measure(run), **logistic_regression(run)}
-    (run.folder / "card.md").write_text(card(run, measured))
+    with files.replacing(run.folder / "card.md") as part:
+        part.write_text(card(run, measured))
     return measured

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_rbm import datasets, likelihood, plots
 from keras_rbm.datasets import Rolls
-from keras_rbm.music import FRAMES, SWEEPS, Music
+from keras_rbm.jobs import files, measures
+from keras_rbm.jobs.music.run import FRAMES, SWEEPS, MusicRun
 from keras_rbm.version import __version__
 
 _SCORED = 2000  # frames of a part, at most
@@ -22,9 +23,9 @@ _LABELS = {
 }
 
 
-def measure(music: Music) -> dict[str, str]:
+def measure(run: MusicRun) -> dict[str, str]:
     """The run's figures in words."""
-    training, *parts = music.parts
+    training, *parts = run.parts
     frames = datasets.frames(training)
     share = (frames.sum(0) + 0.5) / (len(frames) + 1)
     found = {}
@@ -32,7 +33,7 @@ def measure(music: Music) -> dict[str, str]:
         x, mask = datasets.subsequences(part, None)
         of, words = datasets.frames(part), f"{which} {_counted(part)}"
         result = likelihood.frame_log_likelihood(
-            music.model, x, mask, num_frames=_SCORED, seed=music.score.seed, verbose=0
+            run.model, x, mask, num_frames=_SCORED, seed=run.config.seed, verbose=0
         )
         drawn = f", on {_SCORED} frames drawn from {len(of)}" if len(of) > _SCORED else ""
         if result.exact:
@@ -52,10 +53,10 @@ def _counted(part: Rolls) -> str:
     return f"tune{'s' if len(part) > 1 else ''}"
 
 
-def compared(music: Music) -> tuple[list[tuple[str, str, str]], list[tuple[str, list[str]]]]:
+def compared(run: MusicRun) -> tuple[list[tuple[str, str, str]], list[tuple[str, list[str]]]]:
     """Tables: what training tunes and the generated music are like; and their pitch classes, in percent."""
-    dt, lowest = music.tunes.dt, music.tunes.notes[0]
-    pair = [datasets.roll_statistics(rolls, dt, lowest) for rolls in (music.parts[0].rolls, music.made_up)]
+    dt, lowest = run.tunes.dt, run.tunes.notes[0]
+    pair = [datasets.roll_statistics(rolls, dt, lowest) for rolls in (run.parts[0].rolls, run.made_up)]
     tunes, ours = (
         {
             "notes a frame": f"{found['notes_per_frame']:.2f}",
@@ -70,9 +71,9 @@ def compared(music: Music) -> tuple[list[tuple[str, str, str]], list[tuple[str, 
     )
 
 
-def table(music: Music) -> str:
+def table(run: MusicRun) -> str:
     """The comparison, for a terminal."""
-    rows, classes = compared(music)
+    rows, classes = compared(run)
     lines = [f"  {'':<32}{'training tunes':>14}  {'generated':>9}"]
     lines += [f"  {name:<32}{tunes:>14}  {ours:>9}" for name, tunes, ours in rows]
     lines += [f"  {'pitch classes, % of what sounds':<32}" + "".join(f"{name:>4}" for name in _CLASSES)]
@@ -80,58 +81,56 @@ def table(music: Music) -> str:
     return "\n".join(lines)
 
 
-def figures(music: Music) -> dict[str, matplotlib.figure.Figure]:
+def figures(run: MusicRun) -> dict[str, matplotlib.figure.Figure]:
     """The run's pictures by name."""
-    dt, longest = music.tunes.dt, max(2, round(_SHOWN / music.tunes.dt))
-    training = music.parts[0]
-    shown = min(longest, max(map(len, music.generated)))
+    dt, longest = run.tunes.dt, max(2, round(_SHOWN / run.tunes.dt))
+    training = run.parts[0]
+    shown = min(longest, max(map(len, run.generated)))
     rolls = {f"a training tune: {training.names[0]}": training.rolls[0][:shown]}
-    for i, roll in enumerate(music.generated[:3]):
+    for i, roll in enumerate(run.generated[:3]):
         name = f"generated-{i + 1}.mid"
-        if i == 1 and music.prime:
-            name += f"; up to the line, the beginning of {music.prime_tune[1]}, a test tune"
+        if i == 1 and run.prime:
+            name += f"; up to the line, the beginning of {run.prime_tune[1]}, a test tune"
         rolls[name] = roll[:shown]
-    picture = plots.piano_rolls(rolls, dt, music.tunes.notes[0])
-    if music.prime:
-        picture.axes[2].axvline(dt * music.prime, color="C1", linewidth=1)
+    picture = plots.piano_rolls(rolls, dt, run.tunes.notes[0])
+    if run.prime:
+        picture.axes[2].axvline(dt * run.prime, color="C1", linewidth=1)
     return {
         "rolls": picture,
-        "learning_curves": plots.learning_curves({music.tunes.name: music.curves}, list(_LABELS), _LABELS),
+        "learning_curves": plots.learning_curves({run.tunes.name: run.curves}, list(_LABELS), _LABELS),
     }
 
 
-def card(music: Music, measured: dict[str, str]) -> str:
+def card(run: MusicRun, measured: dict[str, str]) -> str:
     """The model card, in Markdown."""
-    score, tunes = music.score, music.tunes
+    config, tunes = run.config, run.tunes
     width = tunes.notes[1] - tunes.notes[0] + 1
-    rows, classes = compared(music)
+    rows, classes = compared(run)
     lines = [
-        f"# {tunes.name} RNN-RBM, {width}-{score.units}",
+        f"# {tunes.name} RNN-RBM, {width}-{config.units}",
         "",
-        f"A recurrent network ({score.cell}, {score.recurrent} units) that sets the biases of an RBM a frame, {width} "
-        f"notes and {score.units} hidden units, made by `keras-rbm music` (keras_rbm {__version__}):",
+        f"A recurrent network ({config.cell}, {config.recurrent} units) that sets the biases of an RBM a frame, "
+        f"{width} notes and {config.units} hidden units, made by `keras-rbm music` (keras_rbm {__version__}):",
         "",
-        f"    {score.command(music.folder)}",
+        f"    {config.command(run.folder)}",
         "",
         "## Data",
         "",
         f"- {tunes.source}.",
-        *(f"- {_described(part, what)}" for part, what in zip(music.parts, _USES, strict=True)),
+        *(f"- {_described(part, what)}" for part, what in zip(run.parts, _USES, strict=True)),
         "",
         "## Recipe",
         "",
-        f"- {score.epochs} epochs of CD-{SWEEPS}, Adam with gradients clipped at norm 1, learning rate "
-        f"{score.learning_rate:g} falling to 0 by a cosine.",
-        f"- Sequences of at most {FRAMES} frames, batches of {music.batch_size}, seed {score.seed}. Training took "
-        f"{music.seconds:.0f} s.",
-        f"- Generated: {score.num} of {music.frames} frames, {score.gibbs_steps} Gibbs sweeps a frame"
-        + (f"; the second goes on from {music.prime} frames of {music.prime_tune[1]}." if music.prime else "."),
+        f"- {config.epochs} epochs of CD-{SWEEPS}, Adam with gradients clipped at norm 1, learning rate "
+        f"{config.learning_rate:g} falling to 0 by a cosine.",
+        f"- Sequences of at most {FRAMES} frames, batches of {run.batch_size}, seed {config.seed}. Training took "
+        f"{run.seconds:.0f} s.",
+        f"- Generated: {config.num} of {run.frames} frames, {config.gibbs_steps} Gibbs sweeps a frame"
+        + (f"; the second goes on from {run.prime} frames of {run.prime_tune[1]}." if run.prime else "."),
         "",
         "## Measured",
         "",
-        "| what | figure |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in measured.items()),
+        *measures.markdown(measured),
         "",
         "| | training tunes | generated |",
         "|---|---|---|",
@@ -155,27 +154,25 @@ def _described(part: Rolls, use: str) -> str:
     return f"{len(part)} {_counted(part)} {use} ({sum(map(len, part.rolls))} frames){names}."
 
 
-def write(music: Music) -> dict[str, str]:
+def write(run: MusicRun) -> dict[str, str]:
     """Writes figures, SavedModel and card of a finished run; returns what was measured."""
-    folder = music.folder / "figures"
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures(music).items():
-        figure.savefig(folder / f"{name}.png")
-    music.model.export(music.folder / "saved_model")
-    measured = measure(music)
-    (music.folder / "card.md").write_text(card(music, measured))
+    files.save_figures(figures(run), run.folder / "figures")
+    run.model.export(run.folder / "saved_model")
+    measured = measure(run)
+    with files.replacing(run.folder / "card.md") as part:
+        part.write_text(card(run, measured))
     return measured
 
 
-def summary(music: Music, measured: dict[str, str], seconds: float) -> str:
+def summary(run: MusicRun, measured: dict[str, str], seconds: float) -> str:
     """What a finished run says in a terminal."""
-    width, folder = max(map(len, measured)), music.folder
-    lines = ["", "Measured", *(f"  {name:<{width}}  {value}" for name, value in measured.items())]
-    lines += ["", "What it is like", table(music), "", f"Written to {folder} in {seconds:.0f} s"]
-    primed = f"goes on from the first {music.prime} frames of {music.prime_tune[1]}, a test tune"
+    folder = run.folder
+    lines = ["", "Measured", *measures.lines(measured, indent="  ")]
+    lines += ["", "What it is like", table(run), "", f"Written to {folder} in {seconds:.0f} s"]
+    primed = f"goes on from the first {run.prime} frames of {run.prime_tune[1]}, a test tune"
     what = {
-        **{f"generated-{i + 1}.mid": "made up from nothing" for i in range(len(music.generated))},
-        **({"generated-2.mid": primed} if music.prime else {}),
+        **{f"generated-{i + 1}.mid": "made up from nothing" for i in range(len(run.generated))},
+        **({"generated-2.mid": primed} if run.prime else {}),
         "model.keras": "the RNN-RBM: keras.models.load_model, with keras_rbm imported; then model.generate",
         "saved_model/": "TensorFlow SavedModel: encode, generate, continue",
         "figures/": "piano rolls, learning curves",

@@ -18,8 +18,9 @@ import tensorflow as tf
 from keras_rbm import datasets
 from keras_rbm.callbacks import Pictures
 from keras_rbm.checks import as_rows, check_domain
+from keras_rbm.jobs.dbn.config import DBNConfig
+from keras_rbm.jobs.files import replacing
 from keras_rbm.models import DBN
-from keras_rbm.recipe import Recipe
 
 #: What a run writes, and the only names that overwriting removes.
 WRITTEN = (
@@ -35,21 +36,34 @@ WRITTEN = (
 )
 
 
-class Run:
-    """A recipe at work in a folder.
+class DBNRun:
+    """A configuration at work in a folder.
 
     Args:
-        recipe: what to do.
+        config: what to do.
         folder: where to write.
         verbose: as in `keras.Model.fit`.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, verbose: Any = "auto") -> None:
-        self.recipe, self.folder, self.verbose = recipe, folder, verbose
-        self.dbn = DBN(recipe.layers, sampler=recipe.make_sampler(), seed=recipe.seed)
+    def __init__(self, config: DBNConfig, folder: Path, verbose: Any = "auto") -> None:
+        self.config, self.folder, self.verbose = config, folder, verbose
+        self.dbn = DBN(config.layers, sampler=config.make_sampler(), seed=config.seed)
         self.classifier: keras.Model | None = None
         self.rival: keras.Model | None = None
         self.stage = "preparing"
+
+    @classmethod
+    def finished(cls, folder: Path) -> DBNRun:
+        """The run in a folder, with its models.
+
+        Raises:
+            FileNotFoundError: if the folder holds no run.
+        """
+        run = cls(DBNConfig.load(folder / "recipe.json"), folder)
+        run.dbn = keras.models.load_model(folder / "dbn.keras", compile=False)
+        if (folder / "classifier.keras").exists():
+            run.classifier = keras.models.load_model(folder / "classifier.keras")
+        return run
 
     def check(self) -> None:
         """Refuses data that some stage would refuse, before anything is written or removed.
@@ -72,11 +86,11 @@ class Run:
     @cached_property
     def data(self) -> datasets.Data:
         """The arrays, read when they are first needed."""
-        return datasets.load(self.recipe.dataset)
+        return datasets.load(self.config.dataset)
 
     @cached_property
     def _parts(self) -> list[np.ndarray]:
-        order = np.random.default_rng(self.recipe.seed).permutation(len(self.data.x_train))
+        order = np.random.default_rng(self.config.seed).permutation(len(self.data.x_train))
         return np.split(order, [max(1, len(order) // 10)])
 
     @property
@@ -91,14 +105,14 @@ class Run:
 
     def batches(self, labels: bool = False) -> tf.data.Dataset:
         """The training part, in a new order and newly binarised each epoch."""
-        x, y, recipe = self.data.x_train[self.training_rows], None, self.recipe
+        x, y, config = self.data.x_train[self.training_rows], None, self.config
         if labels and self.data.y_train is not None:
             y = self.data.y_train[self.training_rows]
-        return datasets.batches(x, y, recipe.batch_size, recipe.binarize, recipe.seed)
+        return datasets.batches(x, y, config.batch_size, config.binarize, config.seed)
 
     def states(self, x: np.ndarray) -> np.ndarray:
-        """Grey levels binarised once, by the recipe's way and seed."""
-        return datasets.binarized(x, self.recipe.binarize, self.recipe.seed)
+        """Grey levels binarised once, by the configuration's way and seed."""
+        return datasets.binarized(x, self.config.binarize, self.config.seed)
 
     @property
     def validation(self) -> np.ndarray:
@@ -109,47 +123,47 @@ class Run:
 
     def train(self) -> None:
         """All stages that are not done yet; what is trained is saved after each."""
-        keras.utils.set_random_seed(self.recipe.seed)
+        keras.utils.set_random_seed(self.config.seed)
         x_train = self.data.x_train[self.training_rows]
         self.dbn.adapt(x_train)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.recipe.save(self.folder / "recipe.json")
+        self.config.save(self.folder / "recipe.json")
         if (self.folder / "dbn.keras").exists():
             self.dbn = keras.models.load_model(self.folder / "dbn.keras", compile=False)
         dbn = self.dbn
-        steps = -(-len(x_train) // self.recipe.batch_size)
-        for layer in range(len(self.recipe.layers)):
+        steps = -(-len(x_train) // self.config.batch_size)
+        for layer in range(len(self.config.layers)):
             with self._stage(f"pretraining-{layer + 1}") as todo:
                 if todo:
                     dbn.pretrain_layer(
                         layer,
                         self.batches(),
-                        epochs=self.recipe.epochs,
+                        epochs=self.config.epochs,
                         optimizer=keras.optimizers.SGD(
-                            _falling(self.recipe.learning_rate, steps * self.recipe.epochs), momentum=0.5
+                            _falling(self.config.learning_rate, steps * self.config.epochs), momentum=0.5
                         ),
-                        sampler=self.recipe.make_sampler(),
+                        sampler=self.config.make_sampler(),
                         validation_data=self.validation,
-                        batch_size=self.recipe.batch_size,
+                        batch_size=self.config.batch_size,
                         callbacks=self._callbacks(pictures=layer == 0),
                         verbose=self.verbose,
                     )
-        if self.recipe.wake_sleep_epochs:
+        if self.config.wake_sleep_epochs:
             with self._stage("wake-sleep") as todo:
                 if todo:
                     self._say("Wake-sleep, the whole stack")
-                    epochs = self.recipe.wake_sleep_epochs
-                    schedule = _falling(self.recipe.wake_sleep_learning_rate, steps * epochs)
+                    epochs = self.config.wake_sleep_epochs
+                    schedule = _falling(self.config.wake_sleep_learning_rate, steps * epochs)
                     dbn.compile(keras.optimizers.SGD(schedule))
                     dbn.fit(
                         self.batches(),
                         epochs=epochs,
                         validation_data=self.validation,
-                        validation_batch_size=self.recipe.batch_size,
+                        validation_batch_size=self.config.batch_size,
                         callbacks=self._callbacks(pictures=True),
                         verbose=self.verbose,
                     )
-        if self.data.y_train is not None and self.recipe.fine_tune_epochs:
+        if self.data.y_train is not None and self.config.fine_tune_epochs:
             self.classifier = dbn.classifier(self.data.num_classes)
             fresh = keras.models.clone_model(self.classifier)
             self.classifier = self._fine_tune(self.classifier, "fine-tuning", "Fine-tuning, from the stack")
@@ -162,8 +176,8 @@ class Run:
             if not todo:
                 return keras.models.load_model(path)
             self._say(title)
-            train, epochs = self.batches(labels=True), self.recipe.fine_tune_epochs
-            schedule = _falling(self.recipe.fine_tune_learning_rate, len(train) * epochs)
+            train, epochs = self.batches(labels=True), self.config.fine_tune_epochs
+            schedule = _falling(self.config.fine_tune_learning_rate, len(train) * epochs)
             optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
             optimizer.build(net.trainable_variables)  # so that BackupAndRestore finds where its state goes
             net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -186,7 +200,8 @@ class Run:
         yield todo
         if todo:
             self.save()
-            _write(self.folder / "progress.json", json.dumps({**self.progress, name: time.monotonic() - started}))
+            with replacing(self.folder / "progress.json") as part:
+                part.write_text(json.dumps({**self.progress, name: time.monotonic() - started}))
 
     @property
     def progress(self) -> dict[str, float]:
@@ -209,7 +224,7 @@ class Run:
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
         ]
         if pictures and self.data.image_shape:
-            epochs = self.recipe.wake_sleep_epochs if self.stage == "wake-sleep" else self.recipe.epochs
+            epochs = self.config.wake_sleep_epochs if self.stage == "wake-sleep" else self.config.epochs
             every = max(1, epochs // 4)
             callbacks.append(Pictures(logs / "pictures", self.validation[:10], self.data.image_shape, every))
         return callbacks
@@ -219,9 +234,8 @@ class Run:
         saved = []
         for name, model in (("dbn.keras", self.dbn), ("classifier.keras", self.classifier)):
             if model is not None and model.built:
-                part = self.folder / f"part-{name}"
-                model.save(part)
-                part.replace(self.folder / name)
+                with replacing(self.folder / name) as part:
+                    model.save(part)
                 saved.append(name)
         return saved
 
@@ -243,10 +257,3 @@ class Run:
 def _falling(learning_rate: float, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """A learning rate that falls linearly to 0."""
     return keras.optimizers.schedules.PolynomialDecay(learning_rate, num_steps, 0.0)
-
-
-def _write(path: Path, text: str) -> None:
-    """All of the text, or none if the process is killed."""
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(text)
-    part.replace(path)

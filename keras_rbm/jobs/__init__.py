@@ -1,0 +1,1 @@
+"""What the command `keras-rbm` does: training jobs, and the use of what they leave."""

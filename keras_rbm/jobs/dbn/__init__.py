@@ -1,0 +1,1 @@
+"""The main job: a deep belief network, and a classifier that starts from it."""

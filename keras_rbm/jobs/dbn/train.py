@@ -1,0 +1,100 @@
+"""`keras-rbm train`: a new run, or going on with one."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from keras_rbm.jobs import files, measures
+from keras_rbm.jobs.dbn import report
+from keras_rbm.jobs.dbn.config import DBNConfig, add_options
+from keras_rbm.jobs.dbn.run import WRITTEN, DBNRun
+
+
+def add_to(commands: Any) -> None:
+    """The command, among the others."""
+    parser = commands.add_parser("train", help="train a DBN and a classifier that starts from it")
+    parser.set_defaults(command=train)
+    add = parser.add_argument
+    add("--dataset", help="digits (embedded, the default), mnist, fashion_mnist, kmnist, or a .npz file with x_train")
+    add("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/DATASET-dbn)")
+    add("--overwrite", action="store_true", help="remove what an earlier run wrote there")
+    add("--resume", action="store_true", help="go on with the interrupted run in DIR")
+    add_options(parser)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a DBN and a classifier, in a new folder or going on in one."""
+    if options.dataset and options.dataset.endswith(".npz"):
+        options.dataset = str(Path(options.dataset).resolve())  # the run is found again from any folder
+    given = {name: getattr(options, name) for name in asdict(DBNConfig()) if getattr(options, name) is not None}
+    folder, config = _where(options, given)
+    run = DBNRun(config, folder)
+    run.check()  # before the models of an earlier run are gone
+    if options.overwrite and not options.resume:
+        files.remove(folder / name for name in WRITTEN)
+    sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *config.layers))
+    print(f"A DBN {sizes} on {run.data.name} ({len(run.training_rows)} training cases), into {folder}")
+    if run.data.y_train is None:
+        print("There are no labels, so no classifier follows.")
+    started = time.monotonic()
+    try:
+        run.train()
+        print("\nFigures, SavedModel, logistic regression ...")
+        measured = report.write(run)
+    except KeyboardInterrupt:
+        saved = run.save()
+        print(
+            f"\nInterrupted in stage '{run.stage}'. Saved what is trained so far: {', '.join(saved) or 'nothing yet'}, "
+            f"in {folder}.\nGo on with:  keras-rbm train --resume --output {folder}"
+        )
+        return 130
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    _print_summary(run, measured, time.monotonic() - started)
+    return 0
+
+
+def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, DBNConfig]:
+    """The folder to write to and the configuration to follow."""
+    dataset = given.get("dataset", "digits")
+    folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
+    if options.resume:
+        config = DBNConfig.load(folder / "recipe.json")
+        if (folder / "card.md").exists():
+            raise ValueError(f"The run in {folder} is finished. Start anew with --overwrite.")
+        if config != replace(config, **given):
+            raise ValueError(
+                f"--resume goes on with the run's own recipe. Received: other values among {', '.join(given)}. Leave "
+                "them out, or start anew with --overwrite."
+            )
+        return folder, config
+    if not options.overwrite:
+        files.check_free(
+            folder,
+            "nothing in it was touched. Choose another --output, go on with --resume, or start anew with --overwrite.",
+        )
+    return folder, DBNConfig.for_dataset(dataset, **{name: value for name, value in given.items() if name != "dataset"})
+
+
+def _print_summary(run: DBNRun, measured: dict[str, str], seconds: float) -> None:
+    print("\nMeasured", *measures.lines(measured, indent="  "), sep="\n")
+    what = {
+        "dbn.keras": "the deep belief network: keras.models.load_model, with keras_rbm imported",
+        "classifier.keras": "the classifier: plain Keras, needs nothing of this package",
+        "saved_model/": "TensorFlow SavedModel: encode, reconstruct, sample",
+        "figures/": "filters, reconstructions, fantasies, learning curves",
+        "logs/": "TensorBoard",
+        "card.md": "data, recipe, seed, measured figures",
+    }
+    print(f"\nWritten to {run.folder} in {seconds:.0f} s")
+    for name, sentence in what.items():
+        if (run.folder / name).exists():
+            print(f"  {name:<16}  {sentence}")
+    print(
+        f"\nNext\n  tensorboard --logdir {run.folder}/logs\n  keras-rbm sample {run.folder} --num 64 --steps 1000 "
+        f"--output fantasies.png\n  keras-rbm evaluate {run.folder}"
+    )

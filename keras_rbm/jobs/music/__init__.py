@@ -1,0 +1,1 @@
+"""The music job: an RNN-RBM learns tunes, and makes music up."""

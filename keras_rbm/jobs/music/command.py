@@ -1,0 +1,84 @@
+"""`keras-rbm music`: trains an RNN-RBM on tunes, and writes music that it makes up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from keras_rbm.jobs import files
+from keras_rbm.jobs.music import report
+from keras_rbm.jobs.music.config import MusicConfig, add_options
+from keras_rbm.jobs.music.run import MusicRun, written
+
+
+def add_to(commands: Any) -> None:
+    """The command, among the others."""
+    parser = commands.add_parser("music", help="train an RNN-RBM on tunes, and write music that it makes up")
+    parser.set_defaults(command=music)
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/NAME-music)")
+    parser.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote there")
+    add_options(parser)
+
+
+def music(options: argparse.Namespace) -> int:
+    """Trains an RNN-RBM on tunes, and writes music that it makes up."""
+    names = [field.name for field in fields(MusicConfig) if getattr(options, field.name) is not None]
+    config = MusicConfig(**{name: getattr(options, name) for name in names})
+    folder = _where(options, config)
+    run, started = MusicRun(config, folder), time.monotonic()
+    with _warnings_as_lines():
+        run.check()  # before the music of an earlier run is gone
+        if options.overwrite:
+            files.remove(written(folder))
+        sizes = f"{run.tunes.notes[1] - run.tunes.notes[0] + 1}-{config.units}"
+        print(
+            f"An RNN-RBM {sizes}, recurrence {config.cell} of {config.recurrent}, on {run.tunes.name} "
+            f"({len(run.tunes)} tunes), into {folder}"
+        )
+        try:
+            run.train()
+            print("\nMusic, figures, SavedModel, likelihoods ...")
+            run.generate()
+            measured = report.write(run)
+        except KeyboardInterrupt:
+            saved = run.save()
+            print(
+                f"\nInterrupted in epoch {run.epoch} of {config.epochs}. Saved what is trained so far: "
+                f"{', '.join(saved) or 'nothing yet'}, in {folder}.\n"
+                f"Start anew with:  {config.command(folder)} --overwrite"
+            )
+            return 130
+    print(report.summary(run, measured, time.monotonic() - started))
+    return 0
+
+
+def _where(options: argparse.Namespace, config: MusicConfig) -> Path:
+    """The folder to write to: one that is free, or that of a run."""
+    midi = config.midi
+    name = "folk-tunes" if midi is None else midi.stem if midi.is_file() else midi.name
+    folder = options.output or Path("saved_models") / f"{name}-music"
+    if not options.overwrite:
+        files.check_free(folder, "nothing in it was touched. Choose another --output, or start anew with --overwrite.")
+    present = [path.name for path in written(folder) if path.exists()]
+    if present and not any((folder / sign).exists() for sign in ("card.md", "model.keras", "logs/history.csv")):
+        raise FileExistsError(
+            f"{folder} holds no run of keras-rbm music, so --overwrite does not touch it. Received: "
+            f"{', '.join(present)} there. Choose another --output."
+        )
+    return folder
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Warnings are lines on stderr, without the place in the code that they come from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"keras-rbm: {message}", file=sys.stderr)
+        yield
