@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 import keras
 
 
-def write(model: Any, filepath: Any, format: str) -> list[str]:
+def write(model: keras.Model, filepath: str | os.PathLike, format: str) -> list[str]:
     """Writes a SavedModel with an endpoint for each question that the model can answer; the first serves by default.
 
     Args:

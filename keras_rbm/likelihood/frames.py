@@ -6,7 +6,6 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
@@ -57,11 +56,15 @@ class ScoredFrames(Built):
         """The RBMs of all frames, as rows one after the other, where the recurrence's outputs before are `u`."""
 
     @abstractmethod
-    def _checked_sequences(self, x: Any, mask: Any = None) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
+    def _checked_sequences(
+        self, x: Data, mask: npt.ArrayLike | None = None
+    ) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
         """Sequences and their mask, each checked."""
 
     @abstractmethod
-    def _as_sequences(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _as_sequences(
+        self, v: npt.ArrayLike | tf.Tensor, mask: npt.ArrayLike | tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """`v` as states `(batch, time, visible)`, padding being some state."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,9 @@ from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
+
+if TYPE_CHECKING:
+    from keras_rbm.models.rbm import RBM
 
 #: What a machine with label units can follow.
 OBJECTIVES = ("joint", "discriminative", "hybrid")
@@ -106,7 +109,7 @@ class ClassHead:
         y = self._labels.sample(log_p, draws)
         return tf.concat([x, y], -1), tf.reduce_sum(y * log_p, -1)
 
-    def gradients(self, rbm: Any, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> StepResult:
+    def gradients(self, rbm: RBM, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> StepResult:
         """The `class_metrics` of `x`, the first as `loss`, and the exact gradient of the mean of minus `log p(y | x)`
         in all that the RBM trains (section 4)."""
         variables = rbm.trainable_variables
@@ -116,7 +119,7 @@ class ClassHead:
         gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
         return StepResult({**metrics, "loss": metrics["cross_entropy"]}, list(zip(variables, gradients, strict=True)))
 
-    def combined(self, rbm: Any, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, joint: StepResult) -> StepResult:
+    def combined(self, rbm: RBM, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, joint: StepResult) -> StepResult:
         """What the objective makes of `joint`, the contrastive gradients of states `x` and labels together."""
         if self.objective == "joint":
             return joint
@@ -150,7 +153,7 @@ def _objective_error(objective: str, num_classes: int | None) -> ValueError:
     )
 
 
-def without_classes(rbm: Any, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def without_classes(rbm: RBM, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights and hidden bias of an RBM without its label units: no class is known, all are equally probable."""
     w, c = np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
     return w[:-num_classes], c + w[-num_classes:].mean(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,21 +69,14 @@ class Labelled(Machine):
         return units
 
     def sample(
-        self,
-        num_samples: Any = 1,
-        num_steps: Any = 1000,
-        v: Any = None,
-        mean: bool = False,
-        anneal: Sequence[float] | None = None,
-        clamp: Any = None,
-        values: Any = None,
-        y: Any = None,
+        self, num_samples: Any = 1, num_steps: Any = 1000, *args: Any, y: Any = None, **kwargs: Any
     ) -> tf.Tensor:
         """As `RBM.sample`, of the visible units without labels; classes can be held.
 
         Args:
-            clamp, values: over visible and label units, `(visible + num_classes,)` or with rows. A DBN of more than one
-                layer can hold label units only: below directed layers, the posterior has no simple sweep.
+            num_samples, num_steps, args, kwargs: as in `RBM.sample`. `clamp` and `values` are over visible and label
+                units, `(visible + num_classes,)` or with rows. A DBN can hold label units only: below directed layers,
+                the posterior has no simple sweep.
             y: a class, or as many as samples are wanted: held, instead of `clamp`.
 
         Raises:
@@ -92,7 +84,7 @@ class Labelled(Machine):
         """
         if y is not None:
             self._require_labels()
-            if clamp is not None or values is not None:
+            if kwargs.get("clamp") is not None or kwargs.get("values") is not None:
                 raise ValueError("`y` holds label units, `clamp` any: give one of them. Received: both")
             labels = checks.checked_labels(np.atleast_1d(y), None, self.num_classes)
             if not len(labels) or (len(labels) > 1 and num_samples not in (1, len(labels))):
@@ -101,9 +93,9 @@ class Labelled(Machine):
                     f"Received: {len(labels)} classes, num_samples={num_samples}"
                 )
             unknown = np.full((len(labels), self.visible.width if self.built else 0), np.nan)
-            clamp, values = "observed", np.concatenate([unknown, np.eye(self.num_classes)[labels]], 1)
-            values = values[0] if np.ndim(y) == 0 else values
-        return super().sample(num_samples, num_steps, v, mean, anneal, clamp, values)
+            values = np.concatenate([unknown, np.eye(self.num_classes)[labels]], 1)
+            kwargs |= {"clamp": "observed", "values": values[0] if np.ndim(y) == 0 else values}
+        return super().sample(num_samples, num_steps, *args, **kwargs)
 
     def _require_labels(self) -> None:
         if not self.num_classes:
