@@ -13,18 +13,6 @@ import numpy as np
 #: One epoch a training.
 BRIEF = {r"epochs=\d+": "epochs=1"}
 
-#: Few steps, sweeps and temperatures too.
-BRIEFEST = {
-    **BRIEF,
-    r"batch_size=\d+": "batch_size=1000",
-    r"num_steps=\d{3,}": "num_steps=5",
-    r"num_temperatures=\d{3,}": "num_temperatures=5, burn_in=2",
-    r"(frame_log_likelihood\([^()]*)\)": r"\1, num_temperatures=5, burn_in=2)",
-    r"impute\((\w+)\)": r"impute(\1, num_steps=5, burn_in=2)",
-    r"recall\((\w+)\)": r"recall(\1, num_sweeps=1)",
-    r"generate\((\d+)(?![^()]*gibbs_steps)": r"generate(\1, gibbs_steps=1",
-}
-
 _SHAPE = re.compile(r"# (\(\d+,[\d, ]*\))")
 
 
