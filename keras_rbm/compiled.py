@@ -20,5 +20,7 @@ class Compiled:
         """`function` with this as its first argument, as a `tf.function` made once, with `options`."""
         made = self._functions
         if function not in made:
-            made[function] = tf.function(functools.partial(function, self), reduce_retracing=True, **options)
+            made[function] = tf.function(
+                functools.partial(function, self), reduce_retracing=True, autograph=False, **options
+            )
         return made[function]

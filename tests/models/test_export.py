@@ -36,7 +36,7 @@ MACHINES = {
     "rbm": (lambda: RBM(4, sampler="pcd", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
     "gaussian": (lambda: RBM(4, visible="gaussian", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
     "untied": (lambda: RBM(4, tied=False, seed=0), ["encode", "reconstruct", "sample"]),
-    "half": (lambda: RBM(4, dtype="mixed_bfloat16", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
+    "half": (lambda: RBM(4, dtype="mixed_float16", seed=0), ["encode", "free_energy", "reconstruct", "sample"]),
     "dbn": (lambda: DBN([4, 3], seed=0), ["encode", "reconstruct", "sample"]),
 }
 
