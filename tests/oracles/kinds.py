@@ -167,11 +167,11 @@ def log_partition(sites: list[Site], field: Any, gamma: Any) -> np.ndarray:
 
 
 def log_counts(sites: list[Site], x: np.ndarray) -> np.ndarray:
-    """The log of how many ways there are to each state of discrete units, `(batch,)`."""
+    """The log of how many ways there are to each state of discrete units, `(batch,)`; one to means of binary units."""
     start, total = 0, np.zeros(len(x))
     for site in sites:
         stop = start + site.states.shape[1]
-        if not site.real:
+        if not site.real and site.log_measure.any():
             total += site.log_measure[index(site.states, x[:, start:stop])]
         start = stop
     return total
