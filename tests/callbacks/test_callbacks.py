@@ -9,7 +9,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_rbm import DBM, DBN, RBM, callbacks
+from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.callbacks import FreeEnergyGap, PianoRolls, Pictures
+from keras_rbm.models.sequence.generator import Generator
 from tests.oracles.kinds import binary_states
 
 X = binary_states(6).astype("float32")
@@ -60,6 +62,7 @@ def test_free_energy_gap_is_validation_less_training_at_the_same_parameters():
 def test_a_fixed_part_of_large_sets_is_used():
     seen = []
 
+    @AbstractRBM.register
     class Model:
         has_free_energy = True
 
@@ -140,7 +143,7 @@ def test_fantasy_particles_go_on(tmp_path):
     calls = []
 
     class Watched(RBM):
-        def advance(self, state, num_steps, mean=True):
+        def run_chains(self, state, num_steps, mean=True):
             calls.append((np.array(state), num_steps))
             after, visible = super().run_chains(state, num_steps, mean)
             calls[-1] += (np.array(after),)
@@ -172,6 +175,7 @@ def test_bad_arguments_of_pictures(arguments, message, tmp_path):
 ROLL = (np.random.default_rng(0).random((12, 6)) < 0.3).astype("uint8")
 
 
+@Generator.register
 class Musician(keras.Model):
     """Generates the roll it is asked for, turned round in time."""
 
@@ -183,9 +187,9 @@ class Musician(keras.Model):
     def call(self, x):
         return self.layer(x)
 
-    def generate(self, num_steps, num_sequences=1):
-        self.asked.append((num_steps, num_sequences))
-        return tf.constant(ROLL[None, ::-1][:, :num_steps], tf.float32)
+    def generate(self, num_frames, num_sequences=1):
+        self.asked.append((num_frames, num_sequences))
+        return tf.constant(ROLL[None, ::-1][:, :num_frames], tf.float32)
 
 
 def played(callback, epochs=5) -> Musician:
@@ -205,16 +209,16 @@ def test_piano_rolls_each_two_epochs(tmp_path):
         assert event.tensor_proto.string_val[2].startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("num_steps", [None, 5, 40])
-def test_piano_rolls_show_as_many_frames_as_asked_for(num_steps, tmp_path, monkeypatch):
+@pytest.mark.parametrize("num_frames", [None, 5, 40])
+def test_piano_rolls_show_as_many_frames_as_asked_for(num_frames, tmp_path, monkeypatch):
     seen, drawn = [], callbacks.piano_rolls.plots.piano_rolls
     monkeypatch.setattr(callbacks.piano_rolls.plots, "piano_rolls", lambda *args: seen.append(args) or drawn(*args))
-    model = played(PianoRolls(tmp_path, ROLL, 0.3, 60, num_steps=num_steps), epochs=1)
-    assert model.asked == [(num_steps or 12, 1)]
+    model = played(PianoRolls(tmp_path, ROLL, 0.3, 60, num_frames=num_frames), epochs=1)
+    assert model.asked == [(num_frames or 12, 1)]
     rolls, dt, lowest = seen[-1]
     assert (dt, lowest) == (0.3, 60)
-    np.testing.assert_array_equal(rolls["training"], ROLL[:num_steps])
-    np.testing.assert_array_equal(rolls["generated"], ROLL[::-1][:num_steps])
+    np.testing.assert_array_equal(rolls["training"], ROLL[:num_frames])
+    np.testing.assert_array_equal(rolls["generated"], ROLL[::-1][:num_frames])
 
 
 def test_a_machine_that_does_not_generate(tmp_path):
@@ -226,7 +230,7 @@ def test_a_machine_that_does_not_generate(tmp_path):
     ("arguments", "message"),
     [
         ({"every": 0}, "`every` must be a positive integer"),
-        ({"num_steps": 0}, "`num_steps` must be a positive integer"),
+        ({"num_frames": 0}, "`num_frames` must be a positive integer"),
         ({"dt": -1}, "`dt` must be a positive number of seconds"),
         ({"roll": ROLL / 2}, "0 and 1 only"),
         ({"roll": ROLL[0]}, r"shape \(frames, notes\)"),

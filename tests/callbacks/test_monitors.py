@@ -244,6 +244,7 @@ def test_chains_that_never_change_have_no_figures():
 def test_mixing_of_a_dbn_is_that_of_its_top():
     dbn = DBN([4, 3], sampler="pcd", seed=0)
     dbn.build((None, 5))
+    uncompiled(dbn)
     uncompiled(dbn.top)
     assert samplers.mixing(dbn, num_steps=10) == samplers.mixing(dbn.top, num_steps=10)
 

@@ -18,7 +18,7 @@ from keras_rbm.jobs.cli import main
 from keras_rbm.jobs.dbn.run import DBNRun
 from tests.support.cheap import compiled, run_eagerly
 
-SHORT = ["--epochs", 1, "--batch-size", 200, "--layers", 6, "--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
+SHORT = ["--epochs", 1, "--batch-size", 200, "--layers", 6, 4, "--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
 TINY = ["--epochs", 1, "--batch-size", 200, "--layers", 8, 6, "--wake-sleep-epochs", 1, "--fine-tune-epochs", 1]
 
 X = (np.random.default_rng(0).random((60, 9)) > 0.5).astype("float32")
@@ -199,6 +199,7 @@ BAD_RUNS = {
     "missing file": (["--dataset", "not_there.npz"], "not_there.npz"),
     "unknown sampler": (["--sampler", "gibbs"], "'cd', 'pcd'"),
     "unknown word": (["--binarize", "round"], "sample, threshold, none"),
+    "one layer": (["--layers", "8"], "`layers` must name at least two layers. Received: 8"),
     "layer of zero": (["--layers", "8", "0"], "`layers` must be a positive integer"),
     "no epochs": (["--epochs", "0"], "`epochs` must be a positive integer"),
     "negative epochs": (["--wake-sleep-epochs", "-1"], "`wake_sleep_epochs` must not be negative"),

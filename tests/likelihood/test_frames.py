@@ -234,7 +234,7 @@ def test_the_frame_accuracy_is_the_mean_over_frames_of_what_draws_share(way, mon
 
 def test_figures_far_apart_are_warned_of(monkeypatch):
     model = random_model(units=6, width=8, scale=3.0)
-    x = np.asarray(model.generate(5, num_sequences=20, gibbs_steps=100))
+    x = np.asarray(model.generate(5, num_sequences=20, num_steps=100))
     annealed(monkeypatch, model)
     with pytest.warns(UserWarning, match=r"differ by .* nats a frame, more than 0\.5.*Use more temperatures"):
         scored(model, x, num_chains=1, num_temperatures=1, burn_in=1)

@@ -269,22 +269,22 @@ def test_numpy_integers_are_integers():
     assert DBN((4, 3)).units == [4, 3]
 
 
-@pytest.mark.parametrize("sizes", [[], (), 5, "500", None, {5, 3}], ids=repr)
+@pytest.mark.parametrize("sizes", [[], (), [5], 5, "500", None, {5, 3}], ids=repr)
 def test_layer_sizes(sizes):
-    with pytest.raises(ValueError, match=r"`units` must be a list of layer sizes.*Received: units="):
+    with pytest.raises(ValueError, match=r"at least two layers: `units` must be a list.*Received: units="):
         DBN(sizes)
 
 
 @pytest.mark.parametrize("value", ["poisson", 3, None, object], ids=repr)
 @pytest.mark.parametrize(
-    "make", [lambda u: RBM(3, visible=u), lambda u: RBM(3, hidden=u), units.get, lambda u: DBN([3], u)]
+    "make", [lambda u: RBM(3, visible=u), lambda u: RBM(3, hidden=u), units.get, lambda u: DBN([3, 2], u)]
 )
 def test_unknown_units(make, value):
     with pytest.raises(ValueError, match=r"'bernoulli', 'gaussian'.*Received: " + re.escape(repr(value))):
         make(value)
 
 
-@pytest.mark.parametrize("make", [lambda s: RBM(3, sampler=s), samplers.get, lambda s: DBN([3], sampler=s)])
+@pytest.mark.parametrize("make", [lambda s: RBM(3, sampler=s), samplers.get, lambda s: DBN([3, 2], sampler=s)])
 def test_unknown_samplers(make):
     with pytest.raises(ValueError, match=r"'cd', 'pcd'.*Received: 'gibbs'"):
         make("gibbs")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBN, RBM, units
+from keras_rbm import DBN, RBM, ClassificationRBM, units
 from tests.oracles.kinds import PRECISIONS, binary_states, index
 from tests.oracles.machines import MASKED, masked_rbm, randomize, sigmoid
 from tests.oracles.rbm import Exact
@@ -111,9 +111,9 @@ def test_sweeps_go_along_the_schedule(make, anneal, num_steps, betas, monkeypatc
     for name, found in seen.items():
         field = getattr(rbm, name).field
 
-        def recorded(inputs, beta=1.0, base_bias=0.0, field=field, found=found):
+        def recorded(inputs, beta=1.0, base_bias=0.0, bias=None, field=field, found=found):
             found.append(float(beta))
-            return field(inputs, beta, base_bias)
+            return field(inputs, beta, base_bias, bias)
 
         monkeypatch.setattr(getattr(rbm, name), "field", recorded)
     tf.config.run_functions_eagerly(True)
@@ -195,11 +195,13 @@ def test_ways_to_hold_a_label():
         np.testing.assert_array_equal(other, found[0])
 
 
-def test_a_dbn_of_one_layer_holds_pixels_and_labels():
-    dbn = label_dbn([3])
-    table = Exact(dbn.top)
+def test_a_classification_rbm_holds_pixels_and_labels():
+    machine = ClassificationRBM(3, 3, seed=0)
+    machine.build((None, 3))
+    randomize(machine)
+    table = Exact(machine.undirected())
     mask, values = np.array([1, 0, 0, 1, 1, 1], bool), np.array([1.0, 0, 0, 0, 1, 0])
-    v = dbn.sample(NUMBER, num_steps=60, clamp=mask, values=values)
+    v = machine.sample(NUMBER, num_steps=60, clamp=mask, values=values)
     states = np.concatenate([v, np.tile(values[3:], (NUMBER, 1))], 1)
     assert_frequencies(table.index(states), table.conditional(mask, values))
 

@@ -194,7 +194,6 @@ DOCUMENTED = {
         {"loss", "reconstruction_error", "pseudo_log_likelihood"},
     ),
     "dbn": (lambda: DBN([4, 3], seed=0), {"loss", "wake_loss", "sleep_loss", "reconstruction_error"}),
-    "dbn of one layer": (lambda: DBN([4], seed=0), {"loss", "wake_loss", "sleep_loss", "reconstruction_error"}),
 }
 
 

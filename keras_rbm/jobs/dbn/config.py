@@ -50,8 +50,9 @@ class DBNConfig:
 
     def __post_init__(self) -> None:
         self.layers = tuple(positive_integer(n, "layers") for n in self.layers)
-        if not self.layers:
-            raise ValueError("`layers` must name at least one layer. Received: none")
+        if len(self.layers) < 2:
+            received = ", ".join(map(str, self.layers)) or "none"
+            raise ValueError(f"`layers` must name at least two layers. Received: {received}")
         for name in ("epochs", "gibbs_steps", "batch_size"):
             positive_integer(getattr(self, name), name)
         for name in ("wake_sleep_epochs", "fine_tune_epochs"):
@@ -103,7 +104,13 @@ class DBNConfig:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """A configuration's options of the command line, but for the data set."""
     usual, add = DBNConfig, parser.add_argument
-    add("--layers", type=int, nargs="+", metavar="N", help="hidden units, from the lowest layer to the top")
+    add(
+        "--layers",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="hidden units, from the lowest layer to the top; at least two layers",
+    )
     add("--epochs", type=int, metavar="N", help="of greedy pretraining, a layer")
     add("--wake-sleep-epochs", type=int, metavar="N", help="of wake-sleep (0: none)")
     add("--fine-tune-epochs", type=int, metavar="N", help="of the classifier (0: none)")

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from keras_rbm import DBM, DBN, RBM, ClassificationRBM, likelihood, regularizers, samplers
+from keras_rbm import DBM, RBM, ClassificationRBM, likelihood, regularizers, samplers
 from keras_rbm.likelihood import exact as exact_module
 from tests.oracles.dbm import ExactDBM, layer, random_dbm
 from tests.oracles.kinds import KINDS, binary_states, index
@@ -518,14 +518,15 @@ def labelled_twins(sampler: str = "pcd", **kwargs) -> tuple[ClassificationRBM, D
     w, b, c = rng.normal(0, 1.5, (8, 4)), rng.normal(0, 0.3, 8), rng.normal(size=4)
     for machine in (rbm, dbm):
         machine.build((None, 5))
-    for variable, value in ((rbm.top.w_rec, w), (rbm.top.visible.bias, b), (rbm.top.hidden.bias, c)):
+    joint = rbm.undirected()
+    for variable, value in ((joint.w_rec, w), (joint.visible.bias, b), (joint.hidden.bias, c)):
         variable.assign(value)
     values = [w[:5], w[5:].T, b[:5], c, b[5:]]
     for variable, value in zip([*dbm.kernels, *(group.bias for group in dbm.groups)], values, strict=True):
         variable.assign(value)
     for machine in (rbm, dbm):
         machine.undirected().sampler.reset(machine.undirected())
-    align(rbm.top, dbm)
+    align(rbm.undirected(), dbm)
     return rbm, dbm
 
 
@@ -553,33 +554,34 @@ def test_with_labels_it_learns_as_a_classification_rbm(sampler, centring):
     for machine in (rbm, dbm):
         machine.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     for _ in range(2):
-        align(rbm.top, dbm)
+        align(rbm.undirected(), dbm)
         for machine in (rbm, dbm):
             machine.train_on_batch(v, y, sample_weight=np.arange(11.0))
-    w, b = np.array(rbm.top.w_rec), np.array(rbm.top.visible.bias)
-    values = [w[:5], w[5:].T, b[:5], np.array(rbm.top.hidden.bias), b[5:]]
+    joint = rbm.undirected()
+    w, b = np.array(joint.w_rec), np.array(joint.visible.bias)
+    values = [w[:5], w[5:].T, b[:5], np.array(joint.hidden.bias), b[5:]]
     for variable, value in zip([*dbm.kernels, *(group.bias for group in dbm.groups)], values, strict=True):
         assert_rounded(variable, value)
-    for a, b in zip(dbm.sampler.weights, rbm.top.sampler.weights, strict=True):
+    for a, b in zip(dbm.sampler.weights, joint.sampler.weights, strict=True):
         assert_rounded(a, b)
 
 
 @pytest.mark.parametrize("mean_field", [False, True])
 @pytest.mark.parametrize("num_classes", [None, 3])
-def test_its_classifier_is_that_of_a_dbn(num_classes, mean_field):
-    dbn = DBN([4], num_classes=num_classes, seed=0)
+def test_its_classifier_is_that_of_an_rbm(num_classes, mean_field):
+    rbm = RBM(4, seed=0) if num_classes is None else ClassificationRBM(4, num_classes, seed=0)
     dbm = Shallow([4], num_classes=num_classes, seed=0)
     rng = np.random.default_rng(4)
-    for machine in (dbn, dbm):
+    for machine in (rbm, dbm):
         machine.build((None, 5))
-    for variable in dbn.trainable_variables:
+    for variable in rbm.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))
-    w = np.array(dbn.top.w_rec)
+    w = np.array(rbm.undirected().w_rec)
     for kernel, value in zip(dbm.kernels, [w[:5], w[5:].T], strict=False):
         kernel.assign(value)
-    dbm.hidden[0].bias.assign(dbn.top.hidden.bias)
+    dbm.hidden[0].bias.assign(rbm.undirected().hidden.bias)
     v = binary_states(5).astype("float32")
-    nets = dbn.classifier(7), dbm.classifier(7, mean_field=mean_field)
+    nets = rbm.classifier(7), dbm.classifier(7, mean_field=mean_field)
     for a, b in zip(*(net.weights for net in nets), strict=True):
         assert_rounded(a, b, 10)
     x = dbm.augment(v) if mean_field else v

@@ -88,14 +88,18 @@ def variables(rbm) -> dict:
     return {"w_rec": rbm.w_rec, "w_gen": rbm.w_gen, "b": rbm.visible.bias, "c": rbm.hidden.bias}
 
 
-def test_a_dbn_of_one_layer_learns_as_its_rbm():
-    dbn = DBN([4], dtype="float64", seed=0)
+def test_its_top_learns_as_an_rbm_of_the_states_below_it():
+    """Where these are certain, whatever is drawn."""
+    dbn = DBN([5, 4], dtype="float64", seed=0)
     dbn.build((None, 5))
-    rbm = random_rbm()
-    randomize(dbn)
+    rbm = random_rbm(seed=1)
+    randomize(dbn.top)
+    v = binary_states(5)[:9]
+    dbn.rbms[0].w_rec.assign(2000 * np.eye(5))
+    dbn.rbms[0].hidden.bias.assign(np.full(5, -1000.0))
     for model in (dbn, rbm):
         model.compile(keras.optimizers.SGD(0.125), run_eagerly=True)
-        model.train_on_batch(binary_states(5)[:9])
+        model.train_on_batch(v)
     for a, b in zip(parameters(dbn.top)[:3], parameters(rbm)[:3], strict=True):
         assert_rounded(a, b)
 
@@ -261,7 +265,7 @@ def test_plans_have_one_value_a_layer():
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
 def test_classifier_computes_encode(hidden):
     kinds = units.Gaussian(precision=2.0, dtype="float32") if hidden == "gaussian" else "bernoulli"
-    dbn = DBN([4, 3] if hidden == "bernoulli" else [4], hidden=kinds, seed=0)
+    dbn = DBN([4, 3], hidden=kinds, kernel_constraint="max_norm", seed=0)
     dbn.build((None, 5))
     randomize(dbn)
     v = binary_states(5).astype("float32")
@@ -435,4 +439,4 @@ def test_weights_of_other_kinds_are_not_taken_over():
 def test_weights_beside_a_dataset_are_refused():
     x = prototypes(10).astype("float32")
     with pytest.raises(ValueError, match="must give \\(x, y, sample_weight\\) itself"):
-        DBN([3], seed=0).pretrain(tf.data.Dataset.from_tensor_slices(x).batch(5), sample_weight=np.ones(10))
+        DBN([3, 2], seed=0).pretrain(tf.data.Dataset.from_tensor_slices(x).batch(5), sample_weight=np.ones(10))

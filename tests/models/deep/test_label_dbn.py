@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax
 
-from keras_rbm import DBN, RBM, samplers, units
+from keras_rbm import DBN, RBM, ClassificationRBM, samplers, units
 from keras_rbm.likelihood import log_likelihood
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import randomize, sigmoid
@@ -27,6 +27,21 @@ def label_dbn(sizes=(4, 2), width: int = 3, **kwargs) -> DBN:
     return dbn
 
 
+def label_machine(sizes, **kwargs) -> DBN | ClassificationRBM:
+    """Of one layer, a classification RBM."""
+    if len(sizes) > 1:
+        return label_dbn(sizes, **kwargs)
+    machine = ClassificationRBM(sizes[0], CLASSES, objective="joint", **{"dtype": "float64", "seed": 0, **kwargs})
+    machine.build((None, 3))
+    randomize(machine)
+    return machine
+
+
+def lower(machine: DBN | ClassificationRBM) -> list[RBM]:
+    """The directed layers."""
+    return machine.lower if isinstance(machine, DBN) else []
+
+
 def one_hot(y) -> np.ndarray:
     return np.eye(CLASSES)[y]
 
@@ -35,9 +50,9 @@ def parts(rbm: RBM) -> list[np.ndarray]:
     return [np.array(x) for x in (rbm.w_rec, rbm.w_gen, rbm.visible.bias, rbm.hidden.bias)]
 
 
-def log_joint(dbn: DBN, x: np.ndarray) -> np.ndarray:
+def log_joint(dbn: DBN | ClassificationRBM, x: np.ndarray) -> np.ndarray:
     """`-F(x, y)` of the top with every label, `(cases, classes)`, by hand for binary units."""
-    w, _, b, c = parts(dbn.top)
+    w, _, b, c = parts(dbn.undirected())
     visible = np.concatenate([np.repeat(x, CLASSES, 0), np.tile(np.eye(CLASSES), (len(x), 1))], 1)
     return (visible @ b + np.logaddexp(0, visible @ w + c).sum(1)).reshape(len(x), CLASSES)
 
@@ -47,20 +62,20 @@ def log_joint(dbn: DBN, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("sizes", [(4,), (4, 2), (4, 3, 2)], ids=str)
 def test_classes_encodings_and_reconstructions_by_hand(sizes):
-    dbn = label_dbn(sizes)
+    dbn = label_machine(sizes)
     x = V
-    for rbm in dbn.lower:
+    for rbm in lower(dbn):
         x = sigmoid(x @ np.array(rbm.w_rec) + np.array(rbm.hidden.bias))
     log_p = log_softmax(log_joint(dbn, x), 1)
     assert_rounded(dbn.class_log_probs(V), log_p)
     np.testing.assert_array_equal(dbn.classify(V), log_p.argmax(1))
     np.testing.assert_array_equal(dbn.classify(tf.data.Dataset.from_tensor_slices(V).batch(3)), log_p.argmax(1))
-    w, _, b, c = parts(dbn.top)
+    w, _, b, c = parts(dbn.undirected())
     h = sigmoid(np.concatenate([x, np.exp(log_p)], 1) @ w + c)
     assert_rounded(dbn.encode(V), h)
-    assert_rounded(dbn(V), h)
+    assert_rounded(dbn(V), h if lower(dbn) else np.exp(log_p))
     h = sigmoid(h @ w.T + b)[:, :-CLASSES]
-    for rbm in dbn.lower[::-1]:
+    for rbm in lower(dbn)[::-1]:
         h = sigmoid(h @ np.array(rbm.w_gen) + np.array(rbm.visible.bias))
     assert_rounded(dbn.reconstruct(V), h)
 
@@ -131,7 +146,7 @@ def test_a_step_teaches_the_top_as_an_rbm_and_the_layers_below_as_without_labels
 
 def test_where_no_class_is_given_one_is_drawn():
     """Given the case: `p(y | v)`, exactly."""
-    dbn = label_dbn((4,))
+    dbn = label_machine((4,))
     state = dbn._initial_states_from(tf.constant(np.repeat(V[5:6], 20000, 0))).numpy()
     np.testing.assert_array_equal(state[:, :3], np.repeat(V[5:6], 20000, 0))
     assert_frequencies(state[:, 3:].argmax(1), np.exp(log_softmax(log_joint(dbn, V[5:6]), 1))[0])
@@ -195,24 +210,22 @@ class Recording(samplers.CD):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("kind", ["array", "dataset"])
-@pytest.mark.parametrize("sizes", [(4,), (4, 2)], ids=str)
-def test_pretraining_shows_the_top_states_beside_their_labels(sizes, kind, weighted):
+def test_pretraining_shows_the_top_states_beside_their_labels(kind, weighted):
     """Each case's class and weight stay with it; what the other layers see has none."""
     Recording.seen = []
-    dbn = label_dbn(sizes, dtype="float32")
+    dbn = label_dbn((4, 2), dtype="float32")
     for rbm in dbn.lower:  # states that tell the case: each hidden unit copies a pixel
         rbm.w_rec.assign(np.pad(60 * np.eye(3), ((0, 0), (0, 1))))
         rbm.hidden.bias.assign([-30, -30, -30, -30])
     weights = np.arange(8) + 1.0 if weighted else np.ones(8)
     options = {"epochs": 2, "sampler": Recording(), "verbose": 0, "run_eagerly": True}
-    top = len(sizes) - 1
     if kind == "array":
-        dbn.pretrain_layer(top, V, y=Y, batch_size=3, sample_weight=weights if weighted else None, **options)
+        dbn.pretrain_layer(1, V, y=Y, batch_size=3, sample_weight=weights if weighted else None, **options)
     else:
         data = (V, Y[:, None], weights) if weighted else (V, Y[:, None])
-        dbn.pretrain_layer(top, tf.data.Dataset.from_tensor_slices(data).batch(3), **options)
+        dbn.pretrain_layer(1, tf.data.Dataset.from_tensor_slices(data).batch(3), **options)
     seen, counted = (np.concatenate(x) for x in zip(*Recording.seen, strict=True))
-    assert seen.shape == (16, sizes[0] * bool(top) + 3 * (not top) + CLASSES)
+    assert seen.shape == (16, 4 + CLASSES)
     case = (seen[:, :3] @ [1, 2, 4]).astype(int)
     np.testing.assert_array_equal(np.sort(case), np.repeat(np.arange(8), 2))
     np.testing.assert_array_equal(seen[:, -CLASSES:], one_hot(Y[case]))
@@ -264,8 +277,8 @@ def test_unrolling_below_labels():
 
 
 def test_the_likelihood_of_one_layer_is_exact():
-    dbn = label_dbn((4,))
-    table = Exact(dbn.top)
+    dbn = label_machine((4,))
+    table = Exact(dbn.undirected())
     expected = [np.log(table.p_v[table.agreeing([1, 1, 1, 0, 0, 0], np.r_[v, 0, 0, 0])].sum()) for v in V]
     found = log_likelihood(dbn, V, num_samples=3)
     assert_rounded(found.per_case_lower, np.array(expected), ulps=1e4)
@@ -292,12 +305,12 @@ def test_the_bound_of_two_layers_by_enumeration():
 
 @pytest.mark.parametrize("sizes", [(4,), (4, 2)], ids=str)
 def test_the_classifier_takes_all_classes_as_equally_probable(sizes):
-    dbn = label_dbn(sizes, dtype="float32")
+    dbn = label_machine(sizes, dtype="float32")
     net = dbn.classifier(5)
     x = V
-    for rbm in dbn.lower:
+    for rbm in lower(dbn):
         x = sigmoid(x @ np.array(rbm.w_rec) + np.array(rbm.hidden.bias))
-    w, _, _, c = parts(dbn.top)
+    w, _, _, c = parts(dbn.undirected())
     h = sigmoid(np.concatenate([x, np.full((8, CLASSES), 1 / CLASSES)], 1) @ w + c)
     found = V
     for layer in net.layers[:-1]:

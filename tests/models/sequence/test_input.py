@@ -72,7 +72,7 @@ def test_the_next_step_after_a_reload_is_the_same(kind, tmp_path):
         assert steps[0] == steps[1]
         assert_same_state(model, loaded)
     np.testing.assert_array_equal(model(x), loaded(x))
-    np.testing.assert_array_equal(*(m.generate(3, num_sequences=4, gibbs_steps=2) for m in (model, loaded)))
+    np.testing.assert_array_equal(*(m.generate(3, num_sequences=4, num_steps=2) for m in (model, loaded)))
 
 
 @pytest.mark.parametrize("kind", SAVED)
@@ -426,11 +426,11 @@ def test_bad_calls_of_generate():
     model = random_model(dtype="float32")
     memory = model.memory_after(X[:2])
     for options, message in (
-        ({"num_steps": 0}, "`num_steps` must be a positive integer. Received: num_steps=0"),
-        ({"num_steps": 2.5}, "`num_steps` must be a positive integer. Received: num_steps=2.5"),
+        ({"num_frames": 0}, "`num_frames` must be a positive integer. Received: num_frames=0"),
+        ({"num_frames": 2.5}, "`num_frames` must be a positive integer. Received: num_frames=2.5"),
         ({"num_sequences": 0}, "`num_sequences` must be a positive integer"),
-        ({"gibbs_steps": 0}, "`gibbs_steps` must be a positive integer"),
-        ({"prime": X[0]}, "and must be more. Received: num_steps=4, a prime of 4 frames"),
+        ({"num_steps": 0}, "`num_steps` must be a positive integer"),
+        ({"prime": X[0]}, "and must be more. Received: num_frames=4, a prime of 4 frames"),
         ({"prime": X[0, :2, :2]}, r"\(batch, time, 3\).*shape=\(1, 2, 2\)"),
         ({"prime": X[0, 0]}, r"\(batch, time, 3\)"),
         ({"prime": X[0, :0]}, "at least one sequence of one frame"),
@@ -450,7 +450,7 @@ def test_bad_calls_of_generate():
         ({"memory": memory, "num_sequences": 3}, "must be that of num_sequences=3 sequences. Received: one of 2"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.generate(**{"num_steps": 4, **options})
+            model.generate(**{"num_frames": 4, **options})
     softmax = random_model(width=6, visible=units.Softmax(3))
     with pytest.raises(ValueError, match="`clamp` must hold all units of a softmax group or none"):
         softmax.generate(2, clamp=[True, False, False, True, True, True], values=[1, 0, 0, 1, 0, 0])

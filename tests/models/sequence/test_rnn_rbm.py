@@ -108,7 +108,8 @@ def test_free_energies_and_errors_are_those_of_each_frame():
         errors.append((np.logaddexp(0, field) - row * field).sum())
         energies.append(reference.free_energy(row[None])[0])
     assert_rounded(rbms.free_energy(tf.constant(v)), energies)
-    assert_rounded(rbms.reconstruction_error(tf.constant(v)), errors)
+    field = rbms.hidden_field(tf.constant(v))
+    assert_rounded(rbms._reconstruction_error_of(tf.constant(v), field), errors)
 
 
 class Site:
@@ -161,7 +162,7 @@ def negative_log_likelihood(model, x, mask) -> float:
 @pytest.mark.parametrize("mask", [None, "gaps"], ids=str)
 @pytest.mark.parametrize("name", ["simple", "rtrbm"])
 def test_the_gradient_through_time_is_that_of_the_enumerated_likelihood(name, mask):
-    """`lesson` itself, with exact negative phases: each sequence is there once for each visible state `s`, which is its
+    """`_gradients` itself, with exact negative phases: each sequence is there once for each visible state `s`, which is its
     sample at all frames, and counts `p(s | past)` there. So the weighted mean of `F(v_t) - F(s)` is that of `F(v_t) -
     E[F]`, and its gradient must be the derivative of the log-likelihood, by finite differences, in every parameter."""
     states = states_of("bernoulli", 3)
@@ -195,7 +196,7 @@ def test_no_gradient_goes_through_the_samples():
     x, kept = sequences(), []
 
     def biases(machine, v):
-        kept.append(tf.sigmoid(machine.visible.bias))
+        kept.append(tf.sigmoid(machine.visible_bias))
         return kept[-1]
 
     found = gradients(random_model(sampler=Given(biases)), x, np.ones((6, 4)))
@@ -219,7 +220,7 @@ def test_padding_changes_nothing(name, mask):
     x = padded(sequences(time=7), real, 77.0 if mask == "left" else np.nan)
     b, c = model.frame_biases(x, real)
     h = model.encode(x, real)
-    v, weights, _ = model._unpack((x, real))
+    v, weights = model._unpack((x, real))[:2]
     np.testing.assert_array_equal(weights, real)
     lesson = gradients_of(model, v, weights)
     total = None
@@ -336,13 +337,13 @@ def test_one_frame_is_an_rbm(name):
 
 
 class Counting(RNNRBM):
-    """Counts how often its lesson is traced."""
+    """Counts how often its step is traced."""
 
     traces = 0
 
-    def lesson(self, *args):
+    def _gradients(self, batch):
         type(self).traces += 1
-        return super().lesson(*args)
+        return super()._gradients(batch)
 
 
 class Trained:
@@ -400,7 +401,7 @@ def test_other_lengths_are_no_new_traces(trained):
     function = trained.model._as_function(generator._generate)
     trained.model.generate(3, num_sequences=5)
     before = function.experimental_get_tracing_count()
-    found = [trained.model.generate(n, num_sequences=5, gibbs_steps=n).shape for n in (1, 4, 9)]
+    found = [trained.model.generate(n, num_sequences=5, num_steps=n).shape for n in (1, 4, 9)]
     assert found == [(5, n, 6) for n in (1, 4, 9)]
     assert function.experimental_get_tracing_count() == before
 
@@ -467,10 +468,10 @@ def test_generation_goes_on_from_its_memory(name):
     """Four frames and six more are ten, from the same random key."""
     model = random_model(name, dtype="float32")
     key = np.array(model.rbm.stream.key)
-    whole, end = model.generate(10, num_sequences=3, gibbs_steps=2, return_memory=True)
+    whole, end = model.generate(10, num_sequences=3, num_steps=2, return_memory=True)
     model.rbm.stream.key.assign(key)
-    first, memory = model.generate(4, num_sequences=3, gibbs_steps=2, return_memory=True)
-    second, after = model.generate(6, num_sequences=3, gibbs_steps=2, memory=memory, return_memory=True)
+    first, memory = model.generate(4, num_sequences=3, num_steps=2, return_memory=True)
+    second, after = model.generate(6, num_sequences=3, num_steps=2, memory=memory, return_memory=True)
     np.testing.assert_array_equal(np.concatenate([first, second], 1), whole)
     assert_same_memory(after, end)
     # What was generated has been heard; and a prime is heard after what was there before.
@@ -511,7 +512,10 @@ def test_listening_in_two_parts_is_listening_to_the_whole(name, mask):
 def test_the_forecast_is_the_cross_entropy_of_the_biases_alone():
     """And its gradient reaches `w_uv` and the recurrence: by finite differences."""
     model, x, real = random_model(), sequences(time=7), MASKS["gaps"]
-    learner, weights = Forecast(model), tf.constant(MASKS["gaps"], tf.float64)
+    learner, weights = (
+        Forecast(model, [model.w_uv, *model._recurrent_variables]),
+        tf.constant(MASKS["gaps"], tf.float64),
+    )
 
     def loss() -> float:
         b = unrolled(model, x, real)[0][real]

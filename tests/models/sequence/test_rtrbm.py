@@ -60,7 +60,7 @@ def test_it_is_an_rnn_rbm_that_shares_its_weights(hidden, activation):
         assert all(np.abs(part).max() > 1e-4 for part in parts)
         assert_rounded(own[id(variable)], sum(parts))
     np.testing.assert_array_equal(
-        model.generate(5, num_sequences=7, gibbs_steps=3), other.generate(5, num_sequences=7, gibbs_steps=3)
+        model.generate(5, num_sequences=7, num_steps=3), other.generate(5, num_sequences=7, num_steps=3)
     )
 
 
