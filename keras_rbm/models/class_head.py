@@ -63,6 +63,14 @@ class ClassHead:
         self._labels = unit_kinds.Softmax(self.num_classes)
         self._labels.prepare(self.num_classes)
 
+    def get_config(self) -> dict:
+        """The arguments."""
+        return {
+            "num_classes": self.num_classes,
+            "objective": self.objective,
+            "generative_weight": self.generative_weight,
+        }
+
     def one_hot(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """States `x` `(batch, units)` with those of label units to their right, for classes `y` `(batch,)`."""
         return tf.concat([x, tf.one_hot(y, self.num_classes, dtype=x.dtype)], -1)

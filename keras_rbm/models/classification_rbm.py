@@ -83,7 +83,6 @@ class ClassificationRBM(Labelled):
         positive_integer(num_classes, "num_classes")
         self._head = ClassHead(num_classes, objective, generative_weight)
         self._num_classes = self._head.num_classes
-        self.objective, self.generative_weight = objective, float(generative_weight)
         joint_units = with_labels(visible, num_classes, dtype=self.dtype_policy, name="visible")
         hidden = clone(unit_kinds.get(hidden, dtype=self.dtype_policy))
         options |= {"sampler": sampler, "seed": seed, "dtype": self.dtype_policy, "name": "rbm_0"}
@@ -201,9 +200,7 @@ class ClassificationRBM(Labelled):
             "visible": visible,
             "hidden": serialize(self.undirected().hidden),
             "sampler": serialize(self.sampler),
-            "num_classes": self.num_classes,
-            "objective": self.objective,
-            "generative_weight": self.generative_weight,
+            **self._head.get_config(),
             **{name: joint[name] for name in COUPLING_OPTIONS},
             "seed": self.seed,
         }

@@ -43,7 +43,7 @@ def fast():
     with pytest.MonkeyPatch.context() as patch:
         run_eagerly(patch)
         patch.setattr(datasets, "folk_tunes", lambda: tunes)
-        patch.setattr(keras_rbm.RNNRBM, "generate", partialmethod(keras_rbm.RNNRBM.generate, gibbs_steps=2))
+        patch.setattr(keras_rbm.RNNRBM, "generate", partialmethod(keras_rbm.RNNRBM.generate, num_steps=2))
         yield
 
 

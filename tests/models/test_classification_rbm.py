@@ -123,7 +123,7 @@ def lesson_by_sums(kind: str, weighted: bool) -> tuple[dict[str, list[np.ndarray
 def test_gradients_of_three_objectives(kind, objective, centring, weighted):
     """The discriminative one is exact and never centred; the hybrid is it and a share of the other."""
     machine, x, y, _ = fixed_machine(kind, centring)
-    machine.objective = objective
+    machine._head.objective = objective
     weights = some_weights(x, weighted)
     sums, log_p, difference = lesson_by_sums(kind, weighted)
     exact = dict(sums)
@@ -236,7 +236,7 @@ def test_it_comes_back(kind, tmp_path):
     loaded = keras.models.load_model(tmp_path / "machine.keras")
     assert type(loaded) is ClassificationRBM
     assert loaded.get_config()["units"] == 2
-    assert (loaded.objective, loaded.generative_weight, loaded.num_classes) == (objective, 0.25, CLASSES)
+    assert loaded._head.get_config() == {"num_classes": CLASSES, "objective": objective, "generative_weight": 0.25}
     np.testing.assert_array_equal(loaded.class_log_probs(x), machine.class_log_probs(x))
     for each in (machine, loaded):
         each.reset_metrics()

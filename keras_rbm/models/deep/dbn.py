@@ -95,7 +95,6 @@ class DBN(Labelled):
         self.units = [positive_integer(n, "units") for n in units]
         self._head = checked_head(num_classes, objective, generative_weight)
         self._num_classes = num_classes or 0
-        self.objective, self.generative_weight = objective, float(generative_weight)
         kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
         sides = [clone(kind) if i else visible for i in range(len(self.units))]
@@ -423,9 +422,7 @@ class DBN(Labelled):
             "visible": serialize(self.visible),
             "hidden": self._hidden,
             "sampler": serialize(self.sampler),
-            "num_classes": self.num_classes or None,
-            "objective": self.objective,
-            "generative_weight": self.generative_weight,
+            **(self._head.get_config() if self._head else {}),
             **{name: top[name] for name in COUPLING_OPTIONS},
             "seed": self.seed,
         }

@@ -445,7 +445,10 @@ def test_bad_calls_of_generate():
         ({"clamp": [True, False, False], "values": X}, r"`values` must broadcast to.*\(1, 4, 3\).*\(6, 4, 3\)"),
         ({"clamp": [True, False, False], "values": [7, 1, 1]}, "max=7"),
         ({"memory": memory, "num_sequences": 1}, "must be that of num_sequences=1 sequences. Received: one of 2"),
-        ({"memory": 3}, "`memory` must be what `listen` or `generate` of a model with these recurrent layers returned"),
+        (
+            {"memory": 3},
+            "`memory` must be what `memory_after` or `generate` of a model with these recurrent layers returned",
+        ),
         ({"memory": RNNRBM(2, 5).memory_after(X)}, r"Received: Memory of widths \[5, 5\]"),
         ({"memory": memory, "num_sequences": 3}, "must be that of num_sequences=3 sequences. Received: one of 2"),
     ):
