@@ -163,8 +163,9 @@ def negative_log_likelihood(model, x, mask) -> float:
 @pytest.mark.parametrize("name", ["simple", "rtrbm"])
 def test_the_gradient_through_time_is_that_of_the_enumerated_likelihood(name, mask):
     """`_gradients` itself, with exact negative phases: each sequence is there once for each visible state `s`, which is
-    its sample at all frames, and counts `p(s | past)` there. So the weighted mean of `F(v_t) - F(s)` is that of `F(v_t) -
-    E[F]`, and its gradient must be the derivative of the log-likelihood, by finite differences, in every parameter."""
+    its sample at all frames, and counts `p(s | past)` there. So the weighted mean of `F(v_t) - F(s)` is that of
+    `F(v_t) - E[F]`, and its gradient must be the derivative of the log-likelihood, by finite differences, in every
+    parameter."""
     states = states_of("bernoulli", 3)
     x = sequences(time=7)
     real = np.ones((6, 7), bool) if mask is None else MASKS[mask]
