@@ -24,9 +24,9 @@ class AbstractRBM(Compiled, ABC):
         E(v, h) = base(v) - b . v + base(h) - c . h - v . w_rec . h
         F(v)    = base(v) - b . v - log_partition(c + v . w_rec)
 
-    Samplers, annealing, enumeration and diagnostics take any such machine and ask it nothing else. A subclass states
-    the groups, the coupling, where random numbers come from and the dtype of states; the rest follows, and is written
-    here once. Fields, states and energies of a batch have shapes `(batch, units)` and `(batch,)`.
+    Samplers, annealing, enumeration and diagnostics work on any such machine and ask it nothing else. A subclass states
+    the groups, the coupling, where random numbers come from and the dtype of states; what its constructor assigns it
+    declares as `assigned()`. The rest follows, and is written here once. Fields, states and energies of a batch have shapes `(batch, units)` and `(batch,)`.
     """
 
     # --- what a subclass states
@@ -90,7 +90,7 @@ class AbstractRBM(Compiled, ABC):
         return self._hidden_field_of(self.hidden_input(v), beta, base_bias)
 
     def visible_field(self, h: tf.Tensor, beta: Beta = 1.0, base_bias: Bias = 0.0) -> tf.Tensor:
-        """`(1 - beta) * base_bias + beta * (b + h . w_gen)`, `(batch, visible)`."""
+        """`(1 - beta) * base_bias + beta * (b + visible_input(h))`, `(batch, visible)`."""
         return self.visible.field(self.visible_input(h), beta, base_bias, self.visible_bias)
 
     def free_energy(self, v: Any) -> tf.Tensor:

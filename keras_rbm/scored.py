@@ -62,7 +62,7 @@ class Scored(Built):
 
     def _log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
         """`log p(v)` before the partition function is taken off, or a lower bound (drawn, if `_has_drawn_bound`); nats,
-        `(batch,)`."""
+        `(batch,)`. Whatever is drawn comes from `draws`: scoring leaves the model's own random state alone."""
         x, log_ratio = self._recognition(v, draws)
         return log_ratio - self.undirected().free_energy(x)
 

@@ -17,7 +17,10 @@ from keras_rbm.training.faults import Batch
 
 
 class Labelled(Machine):
-    """A machine that classifies, and dreams of classes, if it has label units: `num_classes` of them, or 0."""
+    """A machine that classifies, and dreams of classes, if it has label units: `num_classes` of them, or 0.
+
+    A subclass sets `_num_classes` and answers `class_log_probs`, where there are none by `_require_labels`.
+    """
 
     @property
     def num_classes(self) -> int:

@@ -79,15 +79,19 @@ class Sampler(keras.layers.Layer, ABC):
     def negative_phase(
         self, rbm: AbstractRBM, v_data: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor | None = None
     ) -> Samples:
-        """Samples of the model.
+        """Samples of the model, drawn with `rbm.stream`; there may be more or fewer than data.
 
         Args:
-            v_data: the batch, `(batch, visible)`, with case weights `(batch,)`.
+            v_data: the batch as states of the RBM, `(batch, visible)`, with case weights `(batch,)`.
             hidden_input: what the batch brings to the hidden units, `(batch, hidden)`, where that is known already.
         """
 
     def run_chains(self, rbm: AbstractRBM, chains: tf.Tensor) -> Samples:
-        """Where `chains` `(rows, visible)` are after they went on in this sampler's way: by default one sweep later."""
+        """Where `chains` `(rows, visible)` are after they went on in this sampler's way: by default one sweep later.
+
+        Returns:
+            samples at `beta = 1`, and in `state` under `"chains"` where all chains are.
+        """
         v = gibbs(rbm, chains, 1)
         return Samples(v, tf.ones(tf.shape(v)[:1], v.dtype), {"chains": v})
 

@@ -64,7 +64,8 @@ class Learner(Compiled, keras.Model, ABC):
 
     @abstractmethod
     def _gradients(self, batch: Batch) -> StepResult:
-        """What a batch says at the present parameters."""
+        """What a batch says at the present parameters: `loss` among the values; a trainable variable without a gradient
+        stays as it is; values are logged if `_trackers` has a metric of their name."""
 
     def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
         """What `evaluate` logs of a batch, a value a case: by default what training logs."""

@@ -33,8 +33,8 @@ class Unit(keras.layers.Layer, ABC):
         exp(f * x - base(x))
 
     and the units of a group are independent given their fields. Fields and states have shape `(batch, units)`, sums
-    over the group `(batch,)`. A new kind of unit states `base`, `log_partitions`, `mean`, `mode`, `sample`,
-    `distribution`, `in_domain`, `are_states` and `bias_for`, and then works in every model.
+    over the group `(batch,)`. A new kind of unit states what is abstract here, its texts `domain` and `advice`,
+    and `base`, `states`, `kind` and `activation` (or `as_layer`) where they differ; then it works in every model.
 
     Args:
         bias_initializer, bias_regularizer, bias_constraint: as in `keras.layers.Dense`.

@@ -30,7 +30,8 @@ class Memory(NamedTuple):
 class Generator(SequenceLearner, ScoredFrames):
     """A sequence model that remembers frames and goes on from them.
 
-    A subclass also answers `_blank`, `_recur`, `_biases` and `_frame_rbms`.
+    A subclass also answers `visible`, `hidden`, `_blank`, `_recur`, `_biases`, `_frame_rbms` and `_gradients`, and has
+    the RBM whose weights all frames share, `rbm`.
     """
 
     @abstractmethod
