@@ -26,7 +26,8 @@ class AbstractRBM(Compiled, ABC):
 
     Samplers, annealing, enumeration and diagnostics work on any such machine and ask it nothing else. A subclass states
     the groups, the coupling, where random numbers come from and the dtype of states; what its constructor assigns it
-    declares as `assigned()`. The rest follows, and is written here once. Fields, states and energies of a batch have shapes `(batch, units)` and `(batch,)`.
+    declares as `assigned()`. The rest follows, and is written here once. Fields, states and energies of a batch have
+    shapes `(batch, units)` and `(batch,)`.
     """
 
     # --- what a subclass states
