@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from unittest import mock
 
@@ -16,6 +17,19 @@ for name, value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }.items():
     os.environ.setdefault(name, value)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with many cases, `few(n)` of them are enough each time: the others are slow."""
+    seen: Counter = Counter()
+    for item in items:
+        marker = item.get_closest_marker("few")
+        if marker and "slow" not in item.keywords:
+            test = item.nodeid.split("[")[0]
+            seen[test] += 1
+            if seen[test] > marker.args[0]:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -118,6 +118,7 @@ def test_keras_writes_the_scalars(tmp_path):
 
 
 @pytest.mark.parametrize("make", [lambda: RBM(4, seed=0), lambda: DBN([4, 3], seed=0), lambda: DBM([4, 3], seed=0)])
+@pytest.mark.few(1)
 def test_pictures_each_two_epochs(make, tmp_path):
     fitted(Pictures(tmp_path, X[:7], SHAPE, every=2, num_steps=3), machine=make(), epochs=5)
     found = events(tmp_path)

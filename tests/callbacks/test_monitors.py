@@ -101,6 +101,7 @@ def test_keras_callbacks_find_the_figures(tmp_path):
 
 
 @pytest.mark.parametrize("sampler", ["cd", "pcd", "fast_pcd", "parallel_tempering"])
+@pytest.mark.few(2)
 def test_monitors_do_not_disturb_training(sampler, monkeypatch):
     monkeypatch.setattr("keras_rbm.likelihood.exact.MAX_LOG2_STATES", 1)
     found = []

@@ -170,6 +170,7 @@ def test_bad_data_cost_no_models_of_the_run_before(arrays, npz, tmp_path):
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_compiled_into_an_empty_folder(npz, tmp_path):
     """With XLA, as a user's run; an empty folder is as good as none."""
     (tmp_path / "run").mkdir()

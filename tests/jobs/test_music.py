@@ -173,6 +173,7 @@ def test_commands_in_output_and_card_are_understood(finished, own):
     assert (options.dt, options.notes, options.to_c, options.instrument) == (0.5, [48, 72], True, "Violin")
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_music(finished, other, tmp_path, monkeypatch):
     without_report(monkeypatch)
     assert run(tmp_path / "run", *TINY) == 0

@@ -96,6 +96,7 @@ def assert_close(found: LogPartition, log_z: float) -> None:
 
 @pytest.mark.parametrize("with_data", [False, True])
 @pytest.mark.parametrize("pairing", ALL_PAIRINGS)
+@pytest.mark.few(4)
 def test_both_are_within_their_standard_errors(pairing, with_data):
     rbm = machine(pairing)
     for seed in range(3):
@@ -112,6 +113,7 @@ def test_both_are_within_their_standard_errors(pairing, with_data):
 @pytest.mark.parametrize("with_data", [False, True])
 @pytest.mark.parametrize("direction", BOTH)
 @pytest.mark.parametrize("pairing", ALL_PAIRINGS)
+@pytest.mark.few(8)
 def test_log_weights_have_the_enumerated_mean(pairing, direction, with_data):
     """Every step of the chain, its temperature and its place in the sum: with so few steps each shows."""
     rbm = machine(pairing)
@@ -329,6 +331,7 @@ def test_data_of_a_dbn_are_taken_up_to_its_top(direction, monkeypatch):
 
 @pytest.mark.parametrize("start", ["forward", "reverse", "burnt in"])
 @pytest.mark.parametrize("num_visible", [3, 5])
+@pytest.mark.few(3)
 def test_a_seed_gives_the_same_weights(num_visible, start, monkeypatch):
     """Whichever side is enumerated for exact starts, compiled and not."""
     rbm = random_rbm(num_visible=num_visible)

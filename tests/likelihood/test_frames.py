@@ -76,6 +76,7 @@ def annealed(monkeypatch, model, compiled: bool = False) -> None:
 
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.mark.few(4)
 def test_exact_likelihoods_are_sums_over_all_states(visible, hidden):
     model, x = model_of(visible, hidden), data_of(visible)
     found = scored(model, x)
@@ -161,6 +162,7 @@ def test_some_frames_are_some_of_all(monkeypatch):
 
 
 @pytest.mark.parametrize(("visible", "hidden"), ANNEALED, ids=["-".join(pair) for pair in ANNEALED])
+@pytest.mark.few(2)
 def test_weights_of_annealing_are_unbiased(visible, hidden, monkeypatch):
     """Whatever the schedule, the mean of the weights is `Z` one way and `1 / Z` the other, in expectation: of hundreds
     of frames within 5 standard errors, at five temperatures. Chains that start in data have met the whole model."""
@@ -217,6 +219,7 @@ def test_the_expected_accuracy_comes_from_the_chains_means(monkeypatch):
 
 
 @pytest.mark.parametrize("way", ["visible", "hidden", "annealed"])
+@pytest.mark.few(2)
 def test_the_frame_accuracy_is_the_mean_over_frames_of_what_draws_share(way, monkeypatch):
     """Of draws from each frame's RBM, against its expectation over all states."""
     model, x = random_model(units=2 if way == "hidden" else 5, scale=0.6), sequences(20, 2)

@@ -137,6 +137,7 @@ def learner():
 
 @pytest.mark.parametrize("value", [7.0, np.nan])
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.few(3)
 def test_a_bad_batch_on_the_way_leaves_the_weights_before_it(learner, mode, value):
     """Four batches, the third bad: what is left is what the two before it made, also of eight steps an execution."""
     rbm, rewind = learner(mode)

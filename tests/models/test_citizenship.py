@@ -52,6 +52,7 @@ PICTURES = X.reshape(-1, 2, 3)
 
 
 @pytest.mark.parametrize("outer", [sequential, functional])
+@pytest.mark.few(3)
 def test_an_outer_model_learns_without_a_warning(outer, machine):
     """What the outer loss does not depend on has a gradient of zero, not a missing one: it stays."""
     model = compiled(outer(machine), run_eagerly=True)
@@ -84,6 +85,7 @@ def test_summary_counts_the_parameters():
 
 
 @pytest.mark.parametrize("outer", [sequential, functional])
+@pytest.mark.few(3)
 def test_an_outer_model_is_saved_and_goes_on_alike(outer, machine, tmp_path):
     model = compiled(outer(machine), run_eagerly=True)
     model.fit(PICTURES, Y, verbose=0)

@@ -120,6 +120,7 @@ def lesson_by_sums(kind: str, weighted: bool) -> tuple[dict[str, list[np.ndarray
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])
 @pytest.mark.parametrize("objective", ["joint", "discriminative", "hybrid"])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.few(30)
 def test_gradients_of_three_objectives(kind, objective, centring, weighted):
     """The discriminative one is exact and never centred; the hybrid is it and a share of the other."""
     machine, x, y, _ = fixed_machine(kind, centring)
@@ -180,6 +181,7 @@ def test_a_precision_that_is_learnt(objective):
 
 
 @pytest.mark.parametrize("objective", ["joint", "discriminative", "hybrid"])
+@pytest.mark.few(1)
 def test_training(objective):
     """A class that two of four pixels decide; samples of a class, where these are learnt, are of it."""
     x, rng = np.tile(binary_states(4), (20, 1)).astype("float32"), np.random.default_rng(0)
@@ -353,6 +355,7 @@ def learner():
     ],
     ids=str,
 )
+@pytest.mark.few(3)
 def test_a_bad_label_in_a_later_batch(learner, kind, value, mode):
     """Four batches, the third bad: what is left is what the two before it made."""
     machine, rewind, after = learner(kind, mode)

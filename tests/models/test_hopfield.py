@@ -191,6 +191,7 @@ def _plain(net: Hopfield) -> RBM:
 
 
 @pytest.mark.parametrize("visible", VISIBLE)
+@pytest.mark.few(1)
 def test_fit_learns_and_leaves_the_hidden_units_alone(visible):
     x = as_states(np.repeat(spins(2, 8), 10, 0), visible)
     net = Hopfield(2, visible=visible, sampler="pcd", seed=0)

@@ -118,6 +118,7 @@ def test_a_sweep_leaves_exact_draws_as_they_are(visible, hidden, beta):
 
 
 @every_pair
+@pytest.mark.few(4)
 def test_ais_both_ways(visible, hidden):
     rbm = uncompiled(rbm_of(visible, hidden))
     assert_annealed(rbm, Exact.of(rbm, visible, hidden).log_z, data_of(visible))
@@ -216,6 +217,7 @@ def test_contrast_with_exact_samples_is_the_gradient_of_the_likelihood(visible, 
 
 @pytest.mark.parametrize("strength", [1.0, 50.0, 1e6])
 @pytest.mark.parametrize("kind", REAL)
+@pytest.mark.few(4)
 def test_precisions_stay_positive_whatever_is_learnt(kind, strength):
     """Gradients, and so steps of this learning rate, of the order of `strength` and more, downwards and upwards."""
     for sign in (1, -1):
@@ -320,6 +322,7 @@ every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 
 @every_sampler
 @some_pairs
+@pytest.mark.few(16)
 def test_samplers_leave_exact_draws_as_they_are(visible, hidden, sampler):
     """Tempering at each of its temperatures, swaps and all."""
     rbm = rbm_of(visible, hidden, sampler=SAMPLERS[sampler](NUM, dtype="float64"))
@@ -339,6 +342,7 @@ def test_samplers_leave_exact_draws_as_they_are(visible, hidden, sampler):
 
 @every_sampler
 @some_pairs
+@pytest.mark.few(16)
 def test_a_training_step(visible, hidden, sampler):
     rbm = rbm_of(visible, hidden, learn=True, dtype="float32", sampler=SAMPLERS[sampler](10))
     x, before = data_of(visible), [np.array(x) for x in rbm.trainable_variables]
@@ -419,6 +423,7 @@ def adapted(visible: str, hidden: str) -> RBM:
 
 
 @some_pairs
+@pytest.mark.few(4)
 def test_saved_machines_come_back(visible, hidden, tmp_path):
     rbm, v = adapted(visible, hidden), data_of(visible)
     rbm.compile(keras.optimizers.SGD(0.01), **EAGER)
@@ -438,6 +443,7 @@ def test_saved_machines_come_back(visible, hidden, tmp_path):
 @pytest.mark.parametrize(
     ("visible", "hidden"), [("mixed", "discrete"), ("discrete", "mixed"), ("bernoulli", "relu"), ("relu", "binomial")]
 )
+@pytest.mark.few(1)
 def test_exported_machines_answer_the_same(visible, hidden, tmp_path):
     rbm, v = adapted(visible, hidden), data_of(visible).astype("float32")
     rbm.export(tmp_path / "model")
@@ -469,6 +475,7 @@ def test_classifiers_compute_what_the_stack_does(hidden, tmp_path):
 @pytest.mark.parametrize(
     ("visible", "hidden"), list(zip(KINDS, 2 * ["bernoulli", "spin", "softmax", "binomial"], strict=True))
 )
+@pytest.mark.few(2)
 def test_stacks_of_every_kind_learn(visible, hidden):
     """Layer by layer, then by wake and sleep."""
     x = data_of(visible)
@@ -570,6 +577,7 @@ def assert_stopped_at_the_second_batch(kind: str, row: list, message: str, **opt
 
 
 @bad
+@pytest.mark.few(6)
 def test_a_second_batch_outside_the_domain(kind, row, message):
     assert_stopped_at_the_second_batch(kind, row, message, **EAGER)
 

@@ -239,6 +239,7 @@ def test_penalties_of_biases_touch_only_them():
 
 
 @pytest.mark.parametrize(("weighted", "options"), [(True, {}), (False, {"run_eagerly": True})])
+@pytest.mark.few(1)
 def test_history_holds_means_over_the_epoch(weighted, options):
     """Over 37 batches, the last one smaller: more than one execution takes with the default settings."""
     v, v_model = np.tile(binary_states(5), (6, 1))[:183], binary_states(5)[[3, 17]]
@@ -333,6 +334,7 @@ def test_training_steps_sample_the_same_distribution_in_every_mode(mode):
 
 
 @pytest.mark.parametrize(("sampler", "mode"), [("cd", "eager"), ("cd", "graph"), ("pcd", "xla")])
+@pytest.mark.few(2)
 def test_the_same_seed_gives_the_same_run(sampler, mode):
     def run(seed: int) -> list[np.ndarray]:
         keras.utils.set_random_seed(5)  # Keras shuffles arrays by it

@@ -64,6 +64,7 @@ def test_an_uncompiled_machine_comes_back(make, tmp_path):
         *(("pcd", optimizer) for optimizer in OPTIMIZERS if optimizer != "momentum"),
     ],
 )
+@pytest.mark.few(5)
 def test_the_next_step_after_a_reload_is_the_same(kind, optimizer, tmp_path):
     """Weights, chains, random keys, optimizer state and logs."""
     model = MACHINES[kind]()

@@ -115,6 +115,7 @@ def test_single_states_swap_and_move_with_the_enumerated_probabilities():
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.few(1)
 def test_training_steps_swap_and_move_alike_in_every_mode(mode):
     rbm, exacts = tempered(dtype="float32")
     rbm.sampler.chains.assign(np.repeat(START, NUM, 0))
@@ -302,6 +303,7 @@ def test_the_next_step_after_a_reload_is_the_same(options, tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}], ids=str)
+@pytest.mark.few(1)
 def test_the_top_of_a_dbn(options):
     """Wake-sleep logs what the sampler does, in every mode; the chains are of the top's visible units."""
     dbn = DBN([4, 3], sampler="parallel_tempering", seed=0)
@@ -382,6 +384,7 @@ def test_arguments_out_of_range(options, message):
 
 
 @pytest.mark.parametrize("pairing", ["gaussian-bernoulli", "bernoulli-gaussian"])
+@pytest.mark.few(1)
 def test_a_step_with_gaussian_units(pairing):
     """With the defaults: XLA, ten temperatures from 0, float32."""
     visible, width, hidden, num_hidden = PAIRINGS[pairing]

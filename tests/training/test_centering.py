@@ -227,6 +227,7 @@ def learning_curve(visible: bool, hidden: bool, centring: bool, rate: float) -> 
     ],
     ids=["visible", "visible, plain", "hidden", "hidden, plain", "both"],
 )
+@pytest.mark.few(2)
 def test_learning_is_blind_to_flipped_units_if_and_only_if_it_is_centred(visible, hidden, centring, rate):
     (curve, rbm), (other, twin) = (
         learning_curve(*sides, centring, rate) for sides in ((False, False), (visible, hidden))

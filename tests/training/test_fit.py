@@ -88,6 +88,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("x", KINDS.values(), ids=KINDS)
+@pytest.mark.few(7)
 def test_all_kinds_of_data_give_the_same_weights(x, usual):
     options = {} if isinstance(x, (np.ndarray, list, tf.Tensor)) else {"batch_size": None}
     assert_same_weights(trained(x, **options), usual)
@@ -96,6 +97,7 @@ def test_all_kinds_of_data_give_the_same_weights(x, usual):
 @pytest.mark.parametrize(
     ("stream", "sampler"), [(Batches(X), "cd"), (generator(X), "pcd")], ids=["PyDataset", "generator"]
 )
+@pytest.mark.few(1)
 def test_a_stream_builds_the_machine_under_xla(stream, sampler):
     rbm = trained(stream, machine=make_rbm(sampler=sampler), batch_size=None, steps_per_epoch=2, run_eagerly=False)
     assert rbm.w_rec.shape == (5, 3)
@@ -144,6 +146,7 @@ def test_a_smaller_last_batch_counts_by_its_cases():
     [X, (X, np.zeros(len(X))), (X, np.zeros(len(X)), np.ones(len(X))), (X, None, np.ones(len(X))), dataset(X)],
     ids=["array", "(x, y)", "(x, y, w)", "(x, None, w)", "tf.data"],
 )
+@pytest.mark.few(3)
 def test_validation_data(validation):
     rbm = make_rbm()
     history = trained(machine=rbm, validation_data=validation).history.history
@@ -297,6 +300,7 @@ def test_optimizers_by_name_config_and_object(optimizer, usual):
 @pytest.mark.parametrize(
     "optimizer", ["adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "ftrl", "lion", "adamax", "adafactor"]
 )
+@pytest.mark.few(5)
 def test_any_optimizer_trains(optimizer):
     rbm = make_rbm()
     rbm.build((None, 5))
@@ -382,6 +386,7 @@ POLICIES = {
 
 
 @pytest.mark.parametrize(("policy", "energies"), POLICIES.items())
+@pytest.mark.few(3)
 def test_energies_keep_their_precision_under_any_policy(policy, energies):
     rbm = make_rbm(sampler="pcd", dtype=policy)
     assert_policy(rbm, energies)

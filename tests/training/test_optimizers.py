@@ -81,6 +81,7 @@ CASES: dict[str, tuple[Callable, keras.optimizers.Optimizer]] = {
 
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(8)
 def test_three_steps_against_numpy(name, centring):
     """The offsets of the first steps are averages of all batches so far."""
     update, make_optimizer = CASES[name]
@@ -109,6 +110,7 @@ def test_constraints_are_kept_after_each_step():
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}], ids=["eager", "xla"])
+@pytest.mark.few(1)
 def test_fit_ends_at_the_average_of_the_iterates(options):
     """Polyak averaging, by Keras's `use_ema`: each epoch's end and steps in between are on the way to one average."""
     rbm = random_rbm(sampler=Fixed(V_MODEL), centered=False)

@@ -81,6 +81,7 @@ def assert_learnt_alike(machines: list, start: list[np.ndarray]) -> None:
     ids=["centered", "plain", "sparse"],
 )
 @pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.few(6)
 def test_weights_count_rows_in_an_rbm(name, options):
     machines = [make_rbm(name, **options) for _ in range(2)]
     start = [np.array(x) for x in machines[0].trainable_variables]

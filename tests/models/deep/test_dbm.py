@@ -122,6 +122,7 @@ def sweeping() -> list:
 
 
 @pytest.mark.parametrize(("name", "exchanged", "compiled"), sweeping())
+@pytest.mark.few(5)
 def test_sweeps_leave_the_distribution_of_all_layers_as_it_is(name, exchanged, compiled):
     """From exact draws, both sides are exact draws again."""
     dbm = random_dbm(STACKS[name], dtype="float32")
@@ -138,6 +139,7 @@ def test_sweeps_leave_the_distribution_of_all_layers_as_it_is(name, exchanged, c
 
 
 @pytest.mark.parametrize("name", DISCRETE)
+@pytest.mark.few(2)
 def test_samples_have_the_distribution_of_the_data_layer(name):
     dbm = random_dbm(STACKS[name], scale=0.4, dtype="float32")
     exact = ExactDBM(dbm, STACKS[name])

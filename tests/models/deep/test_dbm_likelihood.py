@@ -128,6 +128,7 @@ def assert_close(found: likelihood.LogPartition, log_z: float) -> None:
 
 @pytest.mark.parametrize("with_data", [False, True])
 @pytest.mark.parametrize("name", [*ANNEALED, *MORE])
+@pytest.mark.few(3)
 def test_both_annealings_are_within_their_standard_errors(name, with_data, compiled):
     dbm, exact = machine("two", 3) if name == "labels" else machine(name)
     options = {"data": cases(exact) if with_data else None, "num_chains": 200, "num_temperatures": 60, "verbose": 0}
@@ -441,6 +442,7 @@ def learning() -> list:
 
 
 @pytest.mark.parametrize(("visible", "hidden", "sampler", "options"), learning())
+@pytest.mark.few(4)
 def test_it_learns_as_the_rbm(visible, hidden, sampler, options):
     """Three weighted steps: parameters, precisions, offsets, the sampler's state and logs."""
     rbm, dbm = twins(visible, hidden, sampler, **options)
@@ -525,7 +527,7 @@ def labelled_twins(sampler: str = "pcd", **kwargs) -> tuple[ClassificationRBM, D
     for variable, value in zip([*dbm.kernels, *(group.bias for group in dbm.groups)], values, strict=True):
         variable.assign(value)
     for machine in (rbm, dbm):
-        machine.undirected().sampler.reset(machine.undirected())
+        machine.sampler.reset(machine.undirected())
     align(rbm.undirected(), dbm)
     return rbm, dbm
 

@@ -133,6 +133,7 @@ class Recording(samplers.CD):
 
 @pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("number", [2, 3, 4])
+@pytest.mark.few(2)
 def test_which_sides_are_doubled(number, double):
     """The lowest RBM's data and the highest one's hidden units have no further layer beside them."""
     dbm = dbm_of(*[4, 3, 4, 2][:number])
@@ -142,6 +143,7 @@ def test_which_sides_are_doubled(number, double):
 
 
 @pytest.mark.parametrize("double", [True, False])
+@pytest.mark.few(1)
 def test_layers_learn_from_states_drawn_upwards(double):
     """By enumeration, of one case: the first layer feels it twice, the second the first one's states."""
     Recording.seen = []
@@ -165,6 +167,7 @@ def test_layers_learn_from_states_drawn_upwards(double):
 
 @pytest.mark.parametrize("kind", ["array", "dataset"])
 @pytest.mark.parametrize("labels", [False, True], ids=["", "labels"])
+@pytest.mark.few(2)
 def test_kernels_are_those_of_the_rbms_and_biases_the_mean_of_two(labels, kind):
     dbm = dbm_of(4, 3, 2, num_classes=2 if labels else None)
     y = Y if labels else None
@@ -203,6 +206,7 @@ def test_labels_are_shown_to_the_highest_layer_alone():
 
 
 @pytest.mark.parametrize("num_classes", [None, 2])
+@pytest.mark.few(1)
 def test_without_doubling_it_is_that_of_a_dbn(num_classes):
     """The same RBMs, on the same states, to the last bit: of one batch, as the monitors of an RBM draw too."""
     dbm, dbn = (cls([4, 3], num_classes=num_classes, seed=0) for cls in (DBM, DBN))

@@ -128,6 +128,7 @@ def test_contrastive_divergence_starts_in_states_drawn_for_the_data(sizes, num_c
 
 @pytest.mark.parametrize("num_classes", [None, 2])
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.few(4)
 def test_every_sampler_takes_steps(sampler, num_classes):
     """Of two, where labels are on the data's side, and of three hidden layers."""
     for sizes in ((4, 3), (4, 3, 2)):
@@ -156,6 +157,7 @@ def test_every_sampler_takes_steps(sampler, num_classes):
         pytest.param("parallel_tempering", "xla", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.few(1)
 def test_compiled_steps_are_those_of_eager_ones(sampler, mode):
     """All that is no random draw: two generators are used, so that only the first loss less its samples is alike."""
     logs = []
@@ -299,6 +301,7 @@ def eagerly():
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", MACHINES)
+@pytest.mark.few(2)
 def test_the_next_step_after_a_reload_is_the_same(kind, tmp_path):
     """Parameters, chains, offsets, random keys, optimizer and logs, to the last bit."""
     dbm = compiled(MACHINES[kind](), keras.optimizers.SGD(0.01, momentum=0.9))
@@ -360,6 +363,7 @@ def test_an_exported_machine_answers(num_classes, tmp_path):
     "hidden", ["bernoulli", ["spin", units.Binomial(2), units.Softmax(2)]], ids=["binary", "kinds"]
 )
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 2)], ids=str)
+@pytest.mark.few(2)
 def test_the_classifier_computes_the_mean_field_posterior(sizes, hidden):
     """Layer by layer, at the fixed point: each layer's outputs are its means."""
     hidden = hidden if isinstance(hidden, str) else hidden[: len(sizes) - 1] + hidden[-1:]
@@ -442,6 +446,7 @@ def test_fine_tuning_leaves_the_machine_alone_and_learns():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_classifiers_deploy_without_this_package(tmp_path):
     """Only plain Keras layers: another process loads them, and cannot import `keras_rbm`."""
     dbm = dbm_of(4, 3, 4, hidden=["bernoulli", "spin", units.Softmax(2)])
@@ -482,6 +487,7 @@ def outer(**options) -> tuple[keras.Model, DBM]:
     [EAGER, {"jit_compile": False}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow), {}],
     ids=["eager", "graph", "xla", "default"],
 )
+@pytest.mark.few(1)
 def test_inside_another_model_it_learns_by_back_propagation(options):
     """Through the steps of mean field; what the outer loss does not depend on has a gradient of zero: no warning."""
     model, dbm = outer(**options)
@@ -554,6 +560,7 @@ def test_classifiers_of_other_policies():
 @pytest.mark.parametrize(
     ("kinds", "num_classes"), [(("bernoulli",) * 3, 3), (("bernoulli", "spin", "binomial", "spin"), 2)]
 )
+@pytest.mark.few(1)
 def test_class_probabilities_are_the_softmax_of_bounds(kinds, num_classes):
     """By hand, each case with each class; close to what all states say."""
     dbm = random_dbm(kinds, scale=0.3, num_classes=num_classes)
@@ -600,6 +607,7 @@ def test_class_probabilities_are_close_to_the_exact_ones():
 
 
 @pytest.mark.parametrize("sizes", [(3,) * 2, (3,) * 3], ids=str)
+@pytest.mark.few(1)
 def test_dreams_of_a_list_of_classes(sizes):
     """Each sample with its own class, whose conditional it comes from."""
     kinds = ("bernoulli",) * (1 + len(sizes))
@@ -629,6 +637,7 @@ def test_pixels_and_labels_can_be_held_together(sizes):
     assert all(len(np.unique(found[:, i])) == 2 for i in (1, 3, 4))
 
 
+@pytest.mark.slow
 def test_two_classes_are_learnt_and_dreamt_of():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)

@@ -115,6 +115,7 @@ def test_wake_sleep_in_every_mode_draws_dreams_alike():
         assert_frequencies(exact.index(dbn.top.sampler.chains), exact.transitions(np.ones((1, 4)), 1)[0])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run():
     def run(seed: int, **options) -> list[np.ndarray]:
         dbn = DBN([4, 3], seed=seed)
@@ -202,6 +203,7 @@ def as_stream(x: np.ndarray, kind: str):
 
 
 @pytest.mark.parametrize("kind", ["array", "inputs", "pairs"])
+@pytest.mark.few(1)
 def test_pretraining_teaches_each_layer(kind):
     """Streams to one layer above another, eagerly: four epochs of an array are enough to see that it learns."""
     array = kind == "array"
@@ -333,6 +335,7 @@ def test_fine_tuning_learns():
 
 
 @pytest.mark.parametrize("kind", ["array", "dataset"])
+@pytest.mark.few(1)
 def test_pretraining_counts_case_weights(kind):
     """Cases of weight 0 teach no layer anything: with others in their place, the stack is the same to the last bit."""
 

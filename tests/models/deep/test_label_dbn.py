@@ -210,6 +210,7 @@ class Recording(samplers.CD):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("kind", ["array", "dataset"])
+@pytest.mark.few(2)
 def test_pretraining_shows_the_top_states_beside_their_labels(kind, weighted):
     """Each case's class and weight stay with it; what the other layers see has none."""
     Recording.seen = []
@@ -233,6 +234,7 @@ def test_pretraining_shows_the_top_states_beside_their_labels(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", ["array", "dataset"])
+@pytest.mark.few(1)
 def test_pretraining_all_layers(kind):
     """The biases of label units become those of their frequencies; the lower layer knows no labels."""
     x, y = np.tile(V, (20, 1)).astype("float32"), np.r_[np.zeros(100), np.ones(60)].astype(int)

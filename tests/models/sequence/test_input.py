@@ -55,6 +55,7 @@ def eagerly():
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", SAVED)
+@pytest.mark.few(3)
 def test_the_next_step_after_a_reload_is_the_same(kind, tmp_path):
     """Weights, random keys, optimizer and logs, bit for bit; and samples."""
     model = SAVED[kind]()
@@ -385,6 +386,7 @@ FAULTS = {
     [("NaN", EAGER), ("pixels", EAGER), ("padding alone", EAGER), ("padding alone", {"jit_compile": True})],
     ids=str,
 )
+@pytest.mark.few(2)
 def test_a_bad_batch_on_the_way_leaves_the_weights_before_it(fault, options):
     """Four batches, the third bad: what is left is what the two before it made. Padding may be anything."""
     (bad, message), good = FAULTS[fault], (np.where(MASK[..., None], X, np.nan), MASK)
