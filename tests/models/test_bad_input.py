@@ -512,6 +512,7 @@ def test_the_free_energy_gap_of_a_dbn():
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.few(3)
 def test_a_parameter_that_is_not_finite_stops_training(learner, value, mode):
     rbm, rewind = learner(mode)
     rewind()

@@ -21,6 +21,7 @@ def with_nan(mask, values) -> np.ndarray:
 
 @pytest.mark.parametrize("mean", [False, True], ids=["states", "means"])
 @pytest.mark.parametrize("kind", MASKED)
+@pytest.mark.few(4)
 def test_two_sweeps_with_units_held(kind, mean):
     """From one start whose held units are wrong, so that nothing has to mix."""
     rbm, mask = masked_rbm(kind)
@@ -40,6 +41,7 @@ def test_two_sweeps_with_units_held(kind, mean):
 
 
 @pytest.mark.parametrize("kind", MASKED)
+@pytest.mark.few(2)
 def test_samples_come_from_the_conditional_of_each_row(kind):
     """Three groups of rows, which hold a part, the rest, and nothing; `"observed"` holds what is not NaN."""
     rbm, mask = masked_rbm(kind)

@@ -63,6 +63,7 @@ def by_enumeration(machine: ClassificationRBM, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.few(3)
 def test_class_probabilities_by_enumeration(kind):
     machine, x, y = machine_of(kind)
     expected = by_enumeration(machine, x)

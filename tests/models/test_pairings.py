@@ -296,6 +296,7 @@ def test_real_units_on_both_sides_with_small_weights(visible, hidden):
 
 @both_real
 @pytest.mark.parametrize("weight", [1.51, -1.51])
+@pytest.mark.few(9)
 def test_large_weights_between_real_units_leave_no_partition_function(visible, hidden, weight):
     """Unless they are negative, and none of the units is."""
     rbm, reference = real_rbm(visible, hidden, weight)
@@ -582,6 +583,7 @@ def test_a_second_batch_outside_the_domain(kind, row, message):
     assert_stopped_at_the_second_batch(kind, row, message, **EAGER)
 
 
+@pytest.mark.slow
 def test_a_second_batch_outside_the_domain_compiled():
     """Both steps between two returns to Python."""
     assert_stopped_at_the_second_batch(*BAD["middle part"])

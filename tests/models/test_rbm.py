@@ -145,6 +145,7 @@ def expected_contrast(rbm: RBM, v: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])
 @pytest.mark.parametrize("pairing", PAIRINGS)
+@pytest.mark.few(3)
 def test_contrast_with_exact_samples_is_the_gradient_of_the_likelihood(pairing, centring):
     visible, num_visible, hidden, num_hidden = PAIRINGS[pairing]
     num_visible = 1 if visible == "gaussian" else num_visible
@@ -309,6 +310,7 @@ def test_training_raises_the_exact_likelihood_of_bars_and_stripes():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.few(1)
 def test_a_step_is_the_same_in_every_mode(dtype):
     found = {}
     v, weights = binary_states(5)[5:12], np.array([1.0, 2.0, 0.0, 1.0, 1.0, 0.5, 1.0])

@@ -56,6 +56,7 @@ def test_chains_move_with_the_enumerated_probabilities():
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
+@pytest.mark.few(1)
 def test_training_steps_move_the_chains_alike_in_every_mode(mode):
     rbm, exact = fast_rbm(shift=0.5, dtype="float32")
     rbm.sampler.chains.assign(np.ones((NUM, 5)))

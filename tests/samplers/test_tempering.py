@@ -68,6 +68,7 @@ def accepted(after, before) -> np.ndarray:
 
 @pytest.mark.parametrize("num_steps", [1, 3])
 @pytest.mark.parametrize("pairing", PAIRINGS)
+@pytest.mark.few(3)
 def test_every_temperature_stays_as_it_is(pairing, num_steps):
     rbm, exacts = tempered(*PAIRINGS[pairing], num_steps=num_steps)
     rbm.sampler.chains.assign(at_equilibrium(exacts))

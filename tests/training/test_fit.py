@@ -201,6 +201,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize(("make", "names"), DOCUMENTED.values(), ids=DOCUMENTED)
+@pytest.mark.few(2)
 def test_history_has_the_documented_keys(make, names):
     history = trained(machine=make(), epochs=2).history.history
     assert set(history) == names
@@ -246,6 +247,7 @@ def test_model_checkpoint_keeps_the_best(tmp_path):
 
 
 @pytest.mark.parametrize("sampler", ["cd", "pcd"])
+@pytest.mark.few(1)
 def test_a_killed_run_resumes_at_its_last_epoch(sampler, tmp_path):
     """And ends where a run that was left alone ends, bit for bit."""
 
@@ -324,6 +326,7 @@ def test_any_optimizer_trains(optimizer):
     ],
     ids=str,
 )
+@pytest.mark.few(3)
 def test_modes(options):
     """The learning signal of constant data is the same in every mode: both biases rise with the data."""
     rbm = make_rbm()
@@ -345,6 +348,7 @@ class Counted(RBM):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["array", "tf.data"])
+@pytest.mark.few(1)
 def test_no_retracing(stream):
     """Once for the first epoch, a smaller last batch included, and never again; once more for validation."""
     x = dataset(X[:40]) if stream else X[:40]

@@ -273,6 +273,7 @@ ULPS = {"log_partition": 10, "mean": 5 / 0.2 * 10, "gradient": 5 / 0.2 * 10, "va
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.few(2)
 def test_rectified_units_keep_their_digits_at_any_field(dtype, compiled):
     """To so many roundings of each value itself, however small."""
     unit = make("relu-unit", dtype)
@@ -299,6 +300,7 @@ def test_rectified_units_keep_their_digits_at_any_field(dtype, compiled):
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.few(2)
 def test_rectified_units_are_drawn_from_a_truncated_normal_distribution(dtype, compiled):
     """A Kolmogorov-Smirnov test at the level of 5 standard deviations, at every field."""
     unit, number = make("relu-vector", dtype), 20000
@@ -361,6 +363,7 @@ def test_samples_have_all_frequencies_or_moments_and_are_independent(name):
 
 
 @pytest.mark.parametrize("name", ["mixed", "bernoulli", "relu-vector"])
+@pytest.mark.few(1)
 def test_samples_compiled(name):
     assert_drawn(name, tf.function(make(name).sample, jit_compile=True))
 

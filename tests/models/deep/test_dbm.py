@@ -206,6 +206,7 @@ class Everything(samplers.Sampler):
 
 @pytest.mark.parametrize("weights", [None, [1.0, 0.0, 2.0, 0.5, 1.0, 1.0, 3.0]], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("name", DISCRETE)
+@pytest.mark.few(4)
 def test_the_gradient_is_that_of_the_enumerated_bound(name, weights):
     """Expected energies under the posterior, which is held, and the partition function over all states."""
     kinds = STACKS[name]

@@ -496,6 +496,7 @@ def test_it_is_penalised_and_bounded_as_the_rbm():
 
 
 @pytest.mark.parametrize(("visible", "hidden"), [("bernoulli", "bernoulli"), ("discrete", "relu")])
+@pytest.mark.few(1)
 def test_its_figures_are_those_of_the_rbm(visible, hidden, monkeypatch):
     """The annealings start alike and draw alike, where the RBM has no more hidden units than visible ones."""
     rbm, dbm = twins(visible, hidden)
@@ -550,6 +551,7 @@ def test_with_labels_it_classifies_and_dreams_as_a_classification_rbm():
 
 @pytest.mark.parametrize("centring", [False, True], ids=["plain", "centred"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.few(4)
 def test_with_labels_it_learns_as_a_classification_rbm(sampler, centring):
     rbm, dbm = labelled_twins(sampler, centered=centring)
     v, y = binary_states(5)[::3], np.arange(11) * 5 % 3

@@ -296,6 +296,7 @@ def test_precisions_go_along():
 
 
 @pytest.mark.parametrize("hidden", ["spin", [units.Softmax(2), units.Binomial(3)]], ids=str)
+@pytest.mark.few(1)
 def test_other_kinds_of_units(hidden):
     dbm = DBM([4, 3], hidden=hidden, seed=0)
     histories = dbm.pretrain(X, **QUICK)

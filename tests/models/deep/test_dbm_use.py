@@ -83,6 +83,7 @@ def test_sample_weight_of_fit_is_that_of_repeated_cases():
 
 
 @pytest.mark.parametrize("labels", [False, True], ids=["", "labels"])
+@pytest.mark.few(1)
 def test_validation_data(labels):
     dbm = compiled(dbm_of(num_classes=2 if labels else None))
     data = (X[:8], Y[:8]) if labels else X[:8]
@@ -435,6 +436,7 @@ def test_dropout_and_constraints(sizes, mean_field):
         assert np.all(np.linalg.norm(layer.kernel, axis=0) < 0.3 + 1e-6)
 
 
+@pytest.mark.slow
 def test_fine_tuning_leaves_the_machine_alone_and_learns():
     dbm = dbm_of(4, 3, 2)
     before = dbm.get_weights()
@@ -629,6 +631,7 @@ def test_dreams_of_a_list_of_classes(sizes):
 
 
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 2)], ids=str)
+@pytest.mark.few(1)
 def test_pixels_and_labels_can_be_held_together(sizes):
     dbm = dbm_of(*sizes, num_classes=2)
     values = np.array([1, np.nan, 0, np.nan, np.nan, 0, 1])

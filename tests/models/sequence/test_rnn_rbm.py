@@ -161,6 +161,7 @@ def negative_log_likelihood(model, x, mask) -> float:
 
 @pytest.mark.parametrize("mask", [None, "gaps"], ids=str)
 @pytest.mark.parametrize("name", ["simple", "rtrbm"])
+@pytest.mark.few(2)
 def test_the_gradient_through_time_is_that_of_the_enumerated_likelihood(name, mask):
     """`_gradients` itself, with exact negative phases: each sequence is there once for each visible state `s`, which is
     its sample at all frames, and counts `p(s | past)` there. So the weighted mean of `F(v_t) - F(s)` is that of
@@ -215,6 +216,7 @@ def few_masks() -> list:
 
 
 @pytest.mark.parametrize(("name", "mask"), few_masks())
+@pytest.mark.few(2)
 def test_padding_changes_nothing(name, mask):
     """Each padded sequence is the one without its padding: biases, encodings, losses and what they teach."""
     model, real = random_model(name, sampler=Given(flipped)), MASKS[mask]
@@ -490,6 +492,7 @@ def test_generation_goes_on_from_its_memory(name):
 
 
 @pytest.mark.parametrize(("name", "mask"), few_masks())
+@pytest.mark.few(2)
 def test_listening_in_two_parts_is_listening_to_the_whole(name, mask):
     """Also where a sequence has no frame in one of the parts, and what is padding is anything."""
     model, real = random_model(name), MASKS[mask]

@@ -33,6 +33,7 @@ def twin(model: RTRBM, activation: str = "sigmoid", **kwargs) -> RNNRBM:
 
 
 @pytest.mark.parametrize(("hidden", "activation"), [("bernoulli", "sigmoid"), ("spin", "tanh"), ("gaussian", "linear")])
+@pytest.mark.few(1)
 def test_it_is_an_rnn_rbm_that_shares_its_weights(hidden, activation):
     """The same biases, losses and samples; and its gradients are the sums over both uses of each weight."""
     model = random_model("rtrbm", hidden=hidden, sampler=samplers.CD(2), scale=0.5)
