@@ -16,7 +16,6 @@ from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
-from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.couplings import COUPLING_OPTIONS
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
@@ -146,16 +145,8 @@ class ClassificationRBM(Labelled):
     def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
         return self._recognition(v, self.undirected().stream)[0]
 
-    def _run_chains(
-        self,
-        states: tf.Tensor,
-        num_steps: tf.Tensor,
-        mean: bool,
-        schedule: tf.Tensor | None = None,
-        clamp: Clamp | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        states, visible = self.undirected()._run_chains(states, num_steps, mean, schedule, clamp)
-        return states, self._head.without_labels(visible)
+    def _visible_of(self, states: tf.Tensor, visible: tf.Tensor, mean: bool) -> tf.Tensor:
+        return self._head.without_labels(visible)
 
     # --- learning
 

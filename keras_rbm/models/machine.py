@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_rbm import checks, export, pipelines
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
-from keras_rbm.samplers.chains import Clamp, clamped
+from keras_rbm.samplers.chains import Clamp, clamped, run_chains
 from keras_rbm.scored import Scored
 from keras_rbm.training.learner import Learner
 from keras_rbm.types import Count, Data
@@ -31,7 +31,7 @@ class Machine(Learner, Scored):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
     A subclass also answers `undirected`, `sampler`, `_recognition`, `encode`, `_reconstruction_field`,
-    `_first_kernel`, `initial_states` and `_run_chains`.
+    `_first_kernel` and `initial_states`.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
@@ -96,7 +96,6 @@ class Machine(Learner, Scored):
         """The states of Gibbs chains that start from visible states `v`."""
         return v
 
-    @abstractmethod
     def _run_chains(
         self,
         states: tf.Tensor,
@@ -111,6 +110,16 @@ class Machine(Learner, Scored):
             schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
             clamp: units of `states` that keep their values.
         """
+        states, visible = run_chains(self.undirected(), states, num_steps, mean, schedule, clamp)
+        return states, self._visible_of(states, visible, mean)
+
+    def _visible_of(self, states: tf.Tensor, visible: tf.Tensor, mean: bool) -> tf.Tensor:
+        """The data's units that belong to the states of chains, or their means.
+
+        Args:
+            visible: the visible states of `undirected()`, or means.
+        """
+        return visible
 
     def sample(
         self,

@@ -16,7 +16,7 @@ from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.machine import Machine, as_count, gibbs_average
 from keras_rbm.models.network import plain_network
 from keras_rbm.random import Draws, RandomStream
-from keras_rbm.samplers.chains import Clamp, run_chains
+from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
 from keras_rbm.training.couplings import Coupled
 from keras_rbm.training.faults import Batch
@@ -259,16 +259,6 @@ class RBM(AbstractRBM, Coupled, Machine):
         """
         v = self._as_states(v)
         return self._as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
-
-    def _run_chains(
-        self,
-        states: tf.Tensor,
-        num_steps: tf.Tensor,
-        mean: bool,
-        schedule: tf.Tensor | None = None,
-        clamp: Clamp | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return run_chains(self, states, num_steps, mean, schedule, clamp)
 
     def impute(self, x: Any, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
         """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.

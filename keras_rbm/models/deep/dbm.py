@@ -22,7 +22,7 @@ from keras_rbm.models.deep.mean_field import Posterior, mean_field
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM, with_zero_gradients
 from keras_rbm.random import Draws
-from keras_rbm.samplers.chains import Clamp, run_chains
+from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
@@ -225,16 +225,8 @@ class DBM(Layered):
     def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
         return self._recognition(v, self.stream)[0]
 
-    def _run_chains(
-        self,
-        states: tf.Tensor,
-        num_steps: tf.Tensor,
-        mean: bool,
-        schedule: tf.Tensor | None = None,
-        clamp: Clamp | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        states, visible = run_chains(self.undirected(), states, num_steps, mean, schedule, clamp)
-        return states, visible[:, : self.visible.width]
+    def _visible_of(self, states: tf.Tensor, visible: tf.Tensor, mean: bool) -> tf.Tensor:
+        return visible[:, : self.visible.width]
 
     def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
         width = self.visible.width

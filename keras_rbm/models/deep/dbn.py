@@ -204,17 +204,9 @@ class DBN(Labelled):
     def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
         return self._with_drawn_labels(self._up(v)[-1], self.top.stream)[0]
 
-    def _run_chains(
-        self,
-        states: tf.Tensor,
-        num_steps: tf.Tensor,
-        mean: bool,
-        schedule: tf.Tensor | None = None,
-        clamp: Clamp | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        states, _ = self.top._run_chains(states, num_steps, False, schedule, clamp)
+    def _visible_of(self, states: tf.Tensor, visible: tf.Tensor, mean: bool) -> tf.Tensor:
         below = self._down(states)
-        return states, self.rbms[0].mean_v_from_h(below[1]) if mean else below[0]
+        return self.rbms[0].mean_v_from_h(below[1]) if mean else below[0]
 
     @property
     def clampable(self) -> unit_kinds.Unit:
