@@ -71,8 +71,10 @@ def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: bo
     bad = []
     for start in range(0, x.shape[0], _CHUNK):
         chunk = tf.cast(x[start : start + _CHUNK], dtype)
-        bad.append(tf.boolean_mask(chunk, ~in_domain(units, chunk, missing)).numpy())
-    if any(len(rows) for rows in bad):
+        good = in_domain(units, chunk, missing)
+        if not tf.reduce_all(good):
+            bad.append(tf.boolean_mask(chunk, ~good).numpy())
+    if bad:
         raise domain_error(units, np.concatenate(bad), missing)
 
 

@@ -43,9 +43,21 @@ def array_batches(arrays: Any, batch_size: int, seed: int | None = None, shuffle
     order = tf.data.Dataset.range(num_cases)
     if shuffle:
         order = order.shuffle(num_cases, seed=seed)
-    return order.batch(batch_size).map(
-        lambda rows: tf.nest.map_structure(lambda a: tf.gather(a, rows), arrays), num_parallel_calls=tf.data.AUTOTUNE
-    )
+
+    @tf.autograph.experimental.do_not_convert
+    def cases(rows: tf.Tensor) -> Any:
+        return tf.nest.map_structure(lambda a: tf.gather(a, rows), arrays)
+
+    return lean(order.batch(batch_size).map(cases, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def lean(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, without what TensorFlow does for long pipelines at the start of each epoch: of a small data
+    set that is most of the time."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def with_keys(dataset: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:

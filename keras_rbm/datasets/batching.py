@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import pipelines
+from keras_rbm import feeds, pipelines
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
 
+#: Cases that are drawn together.
+_TOGETHER = 4096
 #: How grey levels become states.
 BINARIZE = ("sample", "threshold", "none")
 
@@ -24,6 +26,8 @@ def batches(
     shuffle: bool = True,
 ) -> tf.data.Dataset:
     """A pipeline of batches of `x` or `(x, y)`, in a new order and with new binary samples in each epoch.
+
+    The machines of this package take it on the device, where it fits, with random numbers of their own.
 
     Args:
         x: grey levels in [0, 1], `(cases, visible)`.
@@ -48,16 +52,31 @@ def batches(
         raise ValueError(f"`y` must have one label a case. Received: {len(y)} labels for {len(x)} cases")
     if binarize == "threshold":
         x = binarized(x, binarize)
-    dataset = pipelines.array_batches(x if y is None else (x, y), batch_size, seed, shuffle)
+    x = tf.constant(x)
+    together = max(1, _TOGETHER // batch_size)  # batches that are drawn together, and then parted: much less to do
+    dataset = pipelines.array_batches(x if y is None else (x, y), together * batch_size, seed, shuffle)
     if binarize == "sample":
         dataset = pipelines.with_keys(dataset, seed).map(_sampled, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.rebatch(batch_size).apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
+    transform = _sampled_cases if binarize == "sample" else None
+    resident = feeds.Resident((x, y, None), batch_size, shuffle, seed, transform)
+    return feeds.attach(dataset.prefetch(2), resident)
 
 
+def _states(x: tf.Tensor, draws: Draws) -> tf.Tensor:
+    return tf.cast(draws.uniform_like(x) < x, x.dtype)
+
+
+def _sampled_cases(cases: feeds.Cases, draws: Draws) -> feeds.Cases:
+    x, y, weights = cases
+    return _states(x, draws), y, weights
+
+
+@tf.autograph.experimental.do_not_convert
 def _sampled(key: tf.Tensor, batch: Any) -> Any:
-    x, *rest = batch if isinstance(batch, tuple) else (batch,)
-    x = tf.cast(Draws(key).uniform_like(x) < x, x.dtype)
-    return (x, *rest) if rest else x
+    if isinstance(batch, tuple):
+        return (_states(batch[0], Draws(key)), *batch[1:])
+    return _states(batch, Draws(key))
 
 
 def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndarray:
@@ -68,7 +87,7 @@ def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndar
     x = _checked(x, binarize)
     if binarize == "threshold":
         return (x > 0.5).astype("float32")
-    return _sampled(tf.constant([seed, 0], tf.int64), tf.constant(x)).numpy() if binarize == "sample" else x
+    return _states(tf.constant(x), Draws(tf.constant([seed, 0], tf.int64))).numpy() if binarize == "sample" else x
 
 
 def _checked(x: Any, binarize: str) -> np.ndarray:

@@ -158,8 +158,7 @@ class ClassificationRBM(Labelled):
         else:
             joint = rbm._contrastive_gradients(head.one_hot(v, y), weights).result
             result = head.combined(rbm, v, y, weights, joint)
-        result.values["reconstruction_error"] = self.reconstruction_error(v)
-        return result
+        return result._replace(watched=lambda: {"reconstruction_error": self.reconstruction_error(v)})
 
     def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         rbm = self.undirected()

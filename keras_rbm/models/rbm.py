@@ -292,11 +292,14 @@ class RBM(AbstractRBM, Coupled, Machine):
     def _gradients(self, batch: Batch) -> StepResult:
         v = self._completed(batch.v) if self.missing_steps else batch.v
         contrast = self._contrastive_gradients(v, batch.weights)
-        values = contrast.result.values
-        values["reconstruction_error"] = self._reconstruction_error_of(v, contrast.hidden_field)
-        if "pseudo_log_likelihood" in self._trackers:
-            values["pseudo_log_likelihood"] = one_flip(self, v, contrast.hidden_field, self.stream)
-        return contrast.result
+
+        def watched() -> dict[str, tf.Tensor]:
+            values = {"reconstruction_error": self._reconstruction_error_of(v, contrast.hidden_field)}
+            if "pseudo_log_likelihood" in self._trackers:
+                values["pseudo_log_likelihood"] = one_flip(self, v, contrast.hidden_field, self.stream)
+            return values
+
+        return contrast.result._replace(watched=watched)
 
     def _completed(self, v: tf.Tensor) -> tf.Tensor:
         """`v` with its missing values drawn given the others."""
@@ -320,18 +323,21 @@ class RBM(AbstractRBM, Coupled, Machine):
         b, c = self.visible.bias, self.hidden.bias
         variables = [self.w_rec, b, c, *self.visible.other_parameters, *self.hidden.other_parameters]
         penalized = self.activity_regularizer is not None
+        number, hidden_input = tf.shape(v)[0], self.hidden_input(v)
+        samples = self.sampler.negative_phase(self, v, weights, hidden_input)
+        x = tf.concat([v, samples.v], 0)
+        inputs = tf.concat([hidden_input, self.hidden_input(samples.v)], 0)
         with tf.GradientTape(persistent=penalized) as tape:
-            tape.watch([variable.value for variable in variables])
-            hidden_input = self.hidden_input(v)
-            field = self._hidden_field_of(hidden_input)
-            with tape.stop_recording():
-                samples = self.sampler.negative_phase(self, v, weights, hidden_input)
-            losses = self._free_energy_of(v, field)
-            losses -= weighted_mean(self.free_energy(tf.stop_gradient(samples.v)), samples.weights)
+            tape.watch([inputs, *(variable.value for variable in variables)])
+            field = self._hidden_field_of(inputs)
+            energies = self._free_energy_of(x, field)
+            field = field[:number]
+            losses = energies[:number] - weighted_mean(energies[number:], samples.weights)
             loss = weighted_mean(losses, weights)
             if penalized:
                 penalty = self.activity_regularizer(weighted_mean(self.hidden.mean(field), weights)[None])
-        dw, db, dc, *others = tape.gradient(loss, variables)
+        d_inputs, db, dc, *others = tape.gradient(loss, [inputs, *variables[1:]])
+        dw = self._kernel_gradient(x, d_inputs)
         offsets = []
         if self.centered:
             own, means = [self.visible_offset, self.hidden_offset], [v, self.hidden.mean(field)]
@@ -348,10 +354,18 @@ class RBM(AbstractRBM, Coupled, Machine):
 
         total = [dw, db, dc, *others]
         if penalized:  # added after centring, or it would leak into the visible bias
-            total[0] += tape.gradient(penalty, self.w_rec)
-            total[2] += tape.gradient(penalty, c)
+            d_inputs, penalty_dc = tape.gradient(penalty, [inputs, c])
+            total[0] += self._kernel_gradient(x, d_inputs)
+            total[2] += penalty_dc
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
+
+    def _kernel_gradient(self, x: tf.Tensor, d_inputs: tf.Tensor) -> tf.Tensor:
+        """The gradient in `w_rec`, given that in what `x` brings to the hidden units: one product for both phases."""
+        with tf.GradientTape() as tape:
+            tape.watch(self.w_rec.value)
+            inputs = self.hidden_input(x)  # known already: a graph leaves this product out
+        return tape.gradient(inputs, self.w_rec, output_gradients=d_inputs)
 
     # --- leaving
 

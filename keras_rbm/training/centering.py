@@ -29,15 +29,18 @@ def centered_gradients(
         Montavon & Muller, 2012, "Deep Boltzmann machines and the centering trick", section 3; Melchior, Fischer &
         Wiskott, 2016, "How to center deep Boltzmann machines", algorithm 1.
     """
-    kernels = [
-        dw - mu[:, None] * above - below[:, None] * lam
-        for dw, below, above, mu, lam in zip(kernels, biases, biases[1:], offsets, offsets[1:], strict=False)
-    ]
-    biases = list(biases)
+    centered, moved = [], list(biases)
     for i, dw in enumerate(kernels):
-        biases[i] = biases[i] - tf.linalg.matvec(dw, offsets[i + 1])
-        biases[i + 1] = biases[i + 1] - tf.linalg.matvec(dw, offsets[i], transpose_a=True)
-    return kernels, biases
+        below, above, mu, lam = biases[i], biases[i + 1], offsets[i], offsets[i + 1]
+        centered.append(dw - mu[:, None] * above - below[:, None] * lam)
+        # dW' mu[l+1] and dW'^T mu[l], from dW: XLA would make dW' anew for each product.
+        moved[i] -= tf.linalg.matvec(dw, lam) - mu * _dot(above, lam) - below * _dot(lam, lam)
+        moved[i + 1] -= tf.linalg.matvec(dw, mu, transpose_a=True) - above * _dot(mu, mu) - lam * _dot(below, mu)
+    return centered, moved
+
+
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(a * b)
 
 
 def balanced_offsets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -13,11 +14,11 @@ import tensorflow as tf
 from keras_rbm import checks, pipelines
 from keras_rbm.arguments import positive_integer
 from keras_rbm.compiled import Compiled
+from keras_rbm.feeds import Resident, Stream, attached
+from keras_rbm.random import Draws
 from keras_rbm.training.faults import Batch, FaultRecord, Rules
+from keras_rbm.training.launches import MOST_STEPS, MOST_STREAMED_STEPS, MOST_WORK, Launches, steps_a_launch
 from keras_rbm.units import Unit
-
-#: Most training steps between two returns to Python, by default: measured in benchmarks/train_step.py.
-_MOST_STEPS = 32
 
 
 class StepResult(NamedTuple):
@@ -25,6 +26,7 @@ class StepResult(NamedTuple):
 
     Args:
         values: to log, a case each, by name; `loss` is among them.
+        watched: more of them, which cost products: not asked at every step.
         gradients: of what is minimised, by variable.
         commit: keeps what a sound step changes beside the parameters: chains, offsets.
     """
@@ -32,6 +34,12 @@ class StepResult(NamedTuple):
     values: dict[str, tf.Tensor]
     gradients: list[tuple[keras.Variable, tf.Tensor]]
     commit: Callable[[], None] = lambda: None
+    watched: Callable[[], dict[str, tf.Tensor]] = dict
+
+    @property
+    def all_values(self) -> dict[str, tf.Tensor]:
+        """All that can be logged."""
+        return {**self.values, **self.watched()}
 
 
 class Learner(Compiled, keras.Model, ABC):
@@ -54,6 +62,9 @@ class Learner(Compiled, keras.Model, ABC):
         super().__init__(autocast=False, **kwargs)
         self._trackers: dict[str, keras.metrics.Mean] = {}
         self._faults: Any = None
+        self._train_feed: Resident | Stream = Stream()
+        self._test_feed: Resident | Stream = Stream()
+        self._in_launches = not tf.distribute.has_strategy()
 
     # --- what a subclass answers
 
@@ -69,7 +80,12 @@ class Learner(Compiled, keras.Model, ABC):
 
     def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
         """What `evaluate` logs of a batch, a value a case: by default what training logs."""
-        return self._gradients(batch).values
+        return self._gradients(batch).all_values
+
+    @property
+    def _draws(self) -> Draws | None:
+        """Random numbers for what is made of data on their way, where something is."""
+        return None
 
     # --- states
 
@@ -176,46 +192,114 @@ class Learner(Compiled, keras.Model, ABC):
         x, y, sample_weight = self._checked(x, y, sample_weight)
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_data = keras.utils.pack_x_y_sample_weight(*self._checked(*unpacked))
+            validation_data = self._checked(*unpacked)
+        elif validation_split and checks.is_array(x):
+            (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
         if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
-        if steps_per_epoch is None and checks.is_array(x):
-            num_steps = -(-int(len(x) * (1 - validation_split)) // (batch_size or 32))
-        elif steps_per_epoch is None and isinstance(x, tf.data.Dataset):
-            num_steps = int(x.cardinality())
-        else:
-            num_steps = steps_per_epoch or -1
-        self._settle_steps_per_execution(num_steps)
+        feed = None
+        if steps_per_epoch is None:
+            feed = self._resident(x, y, sample_weight, batch_size or 32, kwargs.get("shuffle", True))
+        self._settle_steps_per_execution(feed, x, batch_size or 32, steps_per_epoch)
+        steps = self.steps_per_execution
+        self._train_feed = Stream(steps) if feed is None else feed
+        if feed is not None:
+            x, y, sample_weight, batch_size = feed.launches(steps), None, None, None
+            steps_per_epoch, kwargs["shuffle"] = feed.num_steps, False
+        if validation_data is not None:
+            validation_data = self._validation(validation_data, kwargs, batch_size)
         self._faults.clear()
-        return super().fit(
-            x,
-            y,
-            batch_size,
-            *args,
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            validation_split=validation_split,
-            steps_per_epoch=steps_per_epoch,
-            **kwargs,
-        )
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size,
+                *args,
+                sample_weight=sample_weight,
+                validation_data=validation_data,
+                steps_per_epoch=steps_per_epoch,
+                **kwargs,
+            )
+        finally:
+            self._train_feed, self._test_feed = Stream(), Stream()
 
-    def _settle_steps_per_execution(self, num_steps: int) -> None:
-        """`"auto"`: as many steps as divide the epoch's, so that it ends where it should."""
+    # --- many steps a launch
+
+    def _resident(self, x: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: Any) -> Resident | None:
+        """Data that are taken on the device, if they can be."""
+        if not self._in_launches or self.run_eagerly:
+            return None
+        if not checks.is_array(x):
+            return attached(x)
+        if not isinstance(shuffle, bool):
+            return None
+        y = y if self._looks_at_labels else None
+        feed = Resident((self._in_state_dtype(x), y, sample_weight), batch_size, shuffle, checked=True)
+        return feed if feed.fits else None
+
+    def _in_state_dtype(self, x: Any) -> Any:
+        """`x`, if it is real, in the dtype of states; integers and booleans, which are smaller, as they are."""
+        return tf.cast(x, self.state_dtype) if tf.as_dtype(x.dtype).is_floating else x
+
+    @property
+    def _looks_at_labels(self) -> bool:
+        """Whether what comes with the inputs is learned from."""
+        return bool(self._num_classes)
+
+    def _settle_steps_per_execution(
+        self, feed: Resident | None, x: Any, batch_size: int, steps_per_epoch: int | None
+    ) -> None:
+        """`"auto"`: as many steps a launch as are worth it; if the epoch's are given, so many as divide them."""
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
-        if self.distribute_strategy.num_replicas_in_sync > 1:
+        most = MOST_STREAMED_STEPS
+        if not self._in_launches:
             num_steps = 1  # TensorFlow's loop over steps does not run on replicas
-        steps = max(n for n in range(1, _MOST_STEPS + 1) if num_steps % n == 0) if num_steps > 0 else 1
+        elif feed is not None:
+            num_steps = feed.num_steps
+            frames = math.prod(feed.cases[0].shape[1:-1])
+            most = min(MOST_STEPS, max(1, int(MOST_WORK / (feed.batch_size * frames * self.count_params()))))
+        elif steps_per_epoch is not None:
+            num_steps = steps_per_epoch
+        elif checks.is_array(x):
+            num_steps = -(-len(x) // batch_size)
+        else:
+            num_steps = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else -1
+        steps = steps_a_launch(num_steps, most, whole=steps_per_epoch is not None)
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
             self.train_function = self.test_function = None
 
+    def _validation(self, data: tuple[Any, Any, Any], options: dict[str, Any], batch_size: int | None) -> Any:
+        """What Keras goes through for validation, of checked `data`; `options` are those of `fit`."""
+        steps = self.steps_per_execution
+        feed = None
+        if options.get("validation_steps") is None:
+            feed = self._resident(*data, options.get("validation_batch_size") or batch_size or 32, False)
+        self._test_feed = Stream(steps) if feed is None else feed
+        if feed is None:
+            return keras.utils.pack_x_y_sample_weight(*data)
+        options |= {"validation_steps": feed.num_steps, "validation_batch_size": None}
+        return (feed.launches(steps),)
+
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""
         self._assert_compile_called("evaluate")
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x, y, sample_weight = self._checked(x, y, sample_weight)
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):
+            return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+        x, y, sample_weight = self._checked(x, y, sample_weight)
+        feed = None
+        if kwargs.get("steps") is None and len(args) < 3:
+            feed = self._resident(x, y, sample_weight, kwargs.get("batch_size") or 32, False)
+        self._settle_steps_per_execution(feed, x, kwargs.get("batch_size") or 32, kwargs.get("steps"))
+        self._test_feed = Stream(self.steps_per_execution) if feed is None else feed
+        if feed is not None:
+            x, y, sample_weight = feed.launches(self.steps_per_execution), None, None
+            kwargs |= {"batch_size": None, "steps": feed.num_steps}
+        try:
+            return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+        finally:
+            self._test_feed = Stream()
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`, with the checks of `fit`."""
@@ -279,24 +363,35 @@ class Learner(Compiled, keras.Model, ABC):
         return Batch(v, weights, checks.as_classes(y) if self._num_classes else None)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        batch = self._unpack(data)
+        return self._train_step(data)
+
+    def _train_step(self, data: Any, watch: tf.Tensor | None = None, checked: bool = False) -> dict[str, tf.Tensor]:
+        """`train_step`, which logs all values if it is told to `watch`, as it is by default.
+
+        Args:
+            checked: whether all data were looked at before.
+        """
+        batch = self._unpack(data)._replace(checked=checked)
         result = self._gradients(batch)
+        watched = result.watched() if watch is None else _values_if(watch, result.watched, batch.weights)
         gradients = self._with_penalties(result.gradients)
-        step_ok = self._faults.note(batch, [*gradients, result.values["loss"]])
-
-        def update() -> tf.Tensor:
-            self.optimizer.apply(gradients, self.trainable_variables)
-            result.commit()
-            return step_ok
-
-        if tf.distribute.has_strategy():  # replicas cannot meet inside a branch
-            update()
-        else:
-            tf.cond(step_ok, update, lambda: step_ok)
-        return self._track(result.values, batch.weights)
+        # All that is read of the parameters comes before they change, or a copy of them would be made.
+        step_ok = self._faults.note(batch, [*gradients, *result.values.values(), *watched.values()])
+        # Replicas cannot meet where one of them keeps what it had.
+        kept = [] if tf.distribute.has_strategy() else [*self.weights, *self.optimizer.variables]
+        before = [tf.convert_to_tensor(variable) for variable in kept]
+        self.optimizer.apply(gradients, self.trainable_variables)
+        result.commit()
+        for variable, value in zip(kept, before, strict=True):
+            variable.assign(tf.where(step_ok, variable, value))
+        counted = batch.weights if watch is None else batch.weights * tf.cast(watch, batch.weights.dtype)
+        return {**self._track(result.values, batch.weights), **self._track(watched, counted)}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        batch = self._unpack(data)
+        return self._test_step(data)
+
+    def _test_step(self, data: Any, watch: tf.Tensor | None = None, checked: bool = False) -> dict[str, tf.Tensor]:
+        batch = self._unpack(data)._replace(checked=checked)
         self._faults.note(batch, [])
         return self._track(self._validation_values(batch), batch.weights)
 
@@ -314,28 +409,76 @@ class Learner(Compiled, keras.Model, ABC):
         return [a + tf.cast(b, a.dtype) for a, b in zip(own, extra, strict=True)]
 
     def _track(self, values: dict[str, tf.Tensor], weights: tf.Tensor) -> dict[str, tf.Tensor]:
-        trackers = {"loss": self._loss_tracker, **self._trackers}
-        trackers = {name: tracker for name, tracker in trackers.items() if name in values}
+        trackers = {name: tracker for name, tracker in self._all_trackers.items() if name in values}
         for name, tracker in trackers.items():
             tracker.update_state(values[name], sample_weight=weights)
         return {name: tracker.result() for name, tracker in trackers.items()}
 
+    @property
+    def _all_trackers(self) -> dict[str, keras.metrics.Mean]:
+        return {"loss": self._loss_tracker, **self._trackers}
+
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            super().make_train_function(force)
+            if self._in_launches and not self.run_eagerly:
+                launches = self._launches(self._train_step)
+                self.train_function = lambda iterator: launches.run(self._train_feed, iterator)
+            else:
+                super().make_train_function(force)
             self.train_function = self._raising(self.train_function)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
-            super().make_test_function(force)
+            if self._in_launches and not self.run_eagerly:
+                launches = self._launches(self._test_step)
+                self.test_function = lambda iterator: launches.run(self._test_feed, iterator)
+            else:
+                super().make_test_function(force)
             self.test_function = self._raising(self.test_function)
         return self.test_function
+
+    def _launches(self, step: Callable[..., dict[str, tf.Tensor]]) -> Launches:
+        def logs(names: list[str]) -> dict[str, tf.Tensor]:
+            return {name: self._all_trackers[name].result() for name in names}
+
+        return Launches(step, lambda: self._faults.none, logs, self._draws, self.jit_compile)
 
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:
             logs = function(iterator)
-            self._faults.raise_first(float(self.optimizer.learning_rate))
+            self._faults.raise_first(self.optimizer)
             return logs
 
         return run
+
+
+def _values_if(
+    there: tf.Tensor, values: Callable[[], dict[str, tf.Tensor]], weights: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """`values`, or zeros of the shape of `weights`."""
+    names: list[str] = []
+
+    def known() -> list[tf.Tensor]:
+        found = values()
+        names[:] = found
+        return list(found.values())
+
+    tensors = tf.cond(there, known, lambda: [tf.zeros_like(weights)] * len(names))
+    return dict(zip(names, tensors, strict=True))
+
+
+def _split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[tuple, tuple]:
+    """The first cases, and the last ones, so large a part of all.
+
+    Raises:
+        ValueError: if no case would be left on a side.
+    """
+    at = math.floor(len(x) * (1 - fraction))
+    if not 0 < at < len(x):
+        raise ValueError(
+            "`validation_split` must leave cases on both sides. "
+            f"Received: validation_split={fraction} of {len(x)} cases"
+        )
+    parts = [(a, a) if a is None else (a[:at], a[at:]) for a in (x, y, sample_weight)]
+    return tuple(first for first, _ in parts), tuple(last for _, last in parts)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
+from keras_rbm.units.softplus import softplus
 from keras_rbm.units.unit import Unit
 
 
@@ -34,7 +35,7 @@ class Bernoulli(Unit):
     activation = "sigmoid"
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softplus(field)
+        return softplus(field)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(field)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
+from keras_rbm.units.softplus import softplus
 from keras_rbm.units.unit import Unit, as_dtype
 
 #: Log-probability, about that of the last bit of a float32 uniform number, of states that are never drawn.
@@ -62,7 +63,7 @@ class Binomial(Unit):
         return -tf.reduce_sum(log_choices, -1)
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        return self.n * tf.nn.softplus(field)
+        return self.n * softplus(field)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         return self.n * tf.sigmoid(field)

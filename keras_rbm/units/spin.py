@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
+from keras_rbm.units.softplus import softplus
 from keras_rbm.units.unit import Unit
 
 
@@ -35,7 +36,7 @@ class Spin(Unit):
     activation = "tanh"
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softplus(2 * field) - field
+        return softplus(2 * field) - field
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         return tf.tanh(field)

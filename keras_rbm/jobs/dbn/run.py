@@ -36,6 +36,10 @@ WRITTEN = (
 )
 
 
+#: Cases of a step of the classifiers' validation.
+_VALIDATED_TOGETHER = 1000
+
+
 class DBNRun:
     """A configuration at work in a folder.
 
@@ -177,14 +181,22 @@ class DBNRun:
                 return keras.models.load_model(path)
             self._say(title)
             train, epochs = self.batches(labels=True), self.config.fine_tune_epochs
-            schedule = _falling(self.config.fine_tune_learning_rate, len(train) * epochs)
+            steps = len(train)
+            schedule = _falling(self.config.fine_tune_learning_rate, steps * epochs)
             optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
             optimizer.build(net.trainable_variables)  # so that BackupAndRestore finds where its state goes
-            net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+            net.compile(
+                optimizer,
+                "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+                steps_per_execution=max(n for n in range(1, 101) if steps % n == 0),
+            )
             net.fit(
-                train,
+                train.repeat(),  # one iterator for all epochs
                 epochs=epochs,
+                steps_per_epoch=steps,
                 validation_data=(self.data.x_train[rows], labels[rows]),
+                validation_batch_size=_VALIDATED_TOGETHER,
                 callbacks=self._callbacks(),
                 verbose=self.verbose,
                 shuffle=False,
@@ -219,7 +231,7 @@ class DBNRun:
         logs.mkdir(parents=True, exist_ok=True)
         backup = self.folder / "checkpoints" / self.stage
         callbacks: list[keras.callbacks.Callback] = [
-            keras.callbacks.BackupAndRestore(str(backup)),
+            _Backup(str(backup)),
             keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
         ]
@@ -245,6 +257,7 @@ class DBNRun:
         for path in sorted(self.folder.glob("logs/*/history.csv")):
             with path.open() as file:
                 rows = list(csv.DictReader(file))
+            rows = list({row["epoch"]: row for row in rows}.values())  # some were done again after an interruption
             names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
             curves[path.parent.name] = {name: [float(row[name]) for row in rows] for name in names}
         return curves
@@ -252,6 +265,17 @@ class DBNRun:
     def _say(self, title: str) -> None:
         if self.verbose:
             print(f"\n{title}")
+
+
+class _Backup(keras.callbacks.BackupAndRestore):
+    """Saves at the end of an epoch if the last time is a second ago: of a tiny epoch saving would be most."""
+
+    _last = 0.0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if time.monotonic() - self._last > 1:
+            super().on_epoch_end(epoch, logs)
+            self._last = time.monotonic()
 
 
 def _falling(learning_rate: float, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

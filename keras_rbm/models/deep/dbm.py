@@ -273,11 +273,14 @@ class DBM(Layered):
             total = [a + b for a, b in zip(total, self._activity_gradients(means, weights, variables), strict=True)]
         values = {
             "loss": losses,
-            "reconstruction_error": self.visible.reconstruction_error(v, self._field_below(means[1])),
             "mean_field_residual": posterior.residual,
             **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()},
         }
-        return StepResult(values, list(zip(variables, total, strict=True)), commit)
+
+        def watched() -> dict[str, tf.Tensor]:
+            return {"reconstruction_error": self.visible.reconstruction_error(v, self._field_below(means[1]))}
+
+        return StepResult(values, list(zip(variables, total, strict=True)), commit, watched)
 
     def _activity_gradients(self, means: list[tf.Tensor], weights: tf.Tensor, variables: list) -> list[tf.Tensor]:
         """Gradients of the activity regularizer's penalties, each layer's means given those of its neighbours."""

@@ -357,9 +357,12 @@ class DBN(Labelled):
             "loss": result.values["loss"] + wake_loss + mean_sleep,
             "wake_loss": wake_loss,
             "sleep_loss": mean_sleep,
-            "reconstruction_error": self.reconstruction_error(v),
         }
-        return result._replace(values=values, gradients=gradients)
+
+        def watched() -> dict[str, tf.Tensor]:
+            return {"reconstruction_error": self.reconstruction_error(v)}
+
+        return result._replace(values=values, gradients=gradients, watched=watched)
 
     # --- classes
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, pipelines, samplers
+from keras_rbm import checks, feeds, pipelines, samplers
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.rbm import RBM
@@ -127,16 +127,23 @@ class Pretraining:
             filled = [
                 filler(len(x), "float32") if a is None else a for a, filler in ((y, np.zeros), (weights, np.ones))
             ]
-            batches = pipelines.array_batches((x, *filled), self.batch_size, self.seed)
+            cases = tuple(tf.convert_to_tensor(a) for a in (x, *filled))
+            batches = pipelines.array_batches(cases, self.batch_size, self.seed)
+            resident: feeds.Resident | None = feeds.Resident(cases, self.batch_size, seed=self.seed)
         else:
-            batches = x.map(_filled)
+            batches, resident = x.map(_filled), feeds.attached(x)
         keyed = pipelines.with_keys(batches, None if self.seed is None else self.seed + layer)
-        states = keyed.map(
-            lambda key, batch: self._sample_up_to(layer, batch, Draws(key)), num_parallel_calls=tf.data.AUTOTUNE
-        )
-        return states.prefetch(tf.data.AUTOTUNE)
 
-    def _sample_up_to(self, layer: int, batch: tuple, draws: Draws) -> tuple:
+        @tf.autograph.experimental.do_not_convert
+        def up(key: tf.Tensor, batch: feeds.Cases) -> feeds.Cases:
+            return self._sample_up_to(layer, batch, Draws(key))
+
+        states = keyed.map(up, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        if resident is not None:
+            feeds.attach(states, resident.transformed(lambda batch, draws: self._sample_up_to(layer, batch, draws)))
+        return states
+
+    def _sample_up_to(self, layer: int, batch: feeds.Cases, draws: Draws) -> feeds.Cases:
         v, y, weights = batch
         x = self.rbms[0]._as_states(v)
         for rbm in self.rbms[:layer]:

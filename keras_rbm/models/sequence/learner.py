@@ -113,6 +113,10 @@ class SequenceLearner(Learner):
         """As `keras.Model.test_on_batch`, with the checks of `fit`."""
         return super().test_on_batch(x, y if mask is None else mask, *args, **kwargs)
 
+    @property
+    def _looks_at_labels(self) -> bool:
+        return True  # they are masks
+
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
         return self._checked_sequences(x, y)
 

@@ -250,7 +250,7 @@ class RNNRBM(Generator):
         return self._frame_gradients(batch, training=True)
 
     def _validation_values(self, batch: Batch) -> dict[str, tf.Tensor]:
-        return self._frame_gradients(batch, training=False).values
+        return self._frame_gradients(batch, training=False).all_values
 
     def _frame_gradients(self, batch: Batch, training: bool) -> StepResult:
         v, weights, variables = batch.rows, tf.reshape(batch.weights, [-1]), self.trainable_variables
@@ -265,11 +265,15 @@ class RNNRBM(Generator):
             losses = rbms._free_energy_of(v, field) - rbms.free_energy(samples.v)
             loss = weighted_mean(losses, weights)
         gradients = tape.gradient(loss, [x.value for x in variables], unconnected_gradients="zero")
-        values = {"loss": losses, "reconstruction_error": rbms._reconstruction_error_of(v, field)}
-        if "pseudo_log_likelihood" in self._trackers:
-            values["pseudo_log_likelihood"] = one_flip(rbms, v, field, self.rbm.stream)
-        values = {name: tf.reshape(value, tf.shape(batch.weights)) for name, value in values.items()}
-        return StepResult(values, list(zip(variables, gradients, strict=True)))
+
+        def watched() -> dict[str, tf.Tensor]:
+            values = {"reconstruction_error": rbms._reconstruction_error_of(v, field)}
+            if "pseudo_log_likelihood" in self._trackers:
+                values["pseudo_log_likelihood"] = one_flip(rbms, v, field, self.rbm.stream)
+            return {name: tf.reshape(value, tf.shape(batch.weights)) for name, value in values.items()}
+
+        values = {"loss": tf.reshape(losses, tf.shape(batch.weights))}
+        return StepResult(values, list(zip(variables, gradients, strict=True)), watched=watched)
 
     def adapt(self, x: Any, mask: Any = None) -> None:
         """Sets the visible bias (and the precision of real units, unless it was given) from the frames' moments.

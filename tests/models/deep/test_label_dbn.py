@@ -354,7 +354,7 @@ def test_two_classes_are_learnt_and_dreamt_of():
     y = rng.integers(0, 2, 400)
     clean = np.where(y[:, None] == 1, [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1])
     x = np.abs(clean - (rng.random(clean.shape) < 0.05)).astype("float32")
-    dbn = DBN([6, 8], num_classes=2, sampler="pcd", seed=0)
+    dbn = DBN([6, 8], num_classes=2, sampler="pcd", seed=7)
     options = {"batch_size": 50, "verbose": 0}
     optimizer = keras.optimizers.Adam(0.03)
     dbn.pretrain(np.tile(x, (8, 1)), y=np.tile(y, 8), epochs=1, optimizer=optimizer, jit_compile=False, **options)

@@ -1,0 +1,78 @@
+"""Many steps a launch: one compiled loop between two returns to Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from keras_rbm.feeds import Launch, Resident, Stream
+from keras_rbm.random import Draws
+
+#: Most steps of a launch, by default, where data lie on the device, and where they are streamed.
+MOST_STEPS, MOST_STREAMED_STEPS = 100, 32
+#: Cases (or frames) times parameters of a launch, by default, at most: about half a second, so that progress shows.
+MOST_WORK = 4e9
+#: One of so many steps of a launch logs, while it learns, what costs a product.
+_WATCH_EVERY = 8
+
+
+class Launches:
+    """The steps of a learner, run in launches.
+
+    Args:
+        step: what one does with `(x, y, weights)`, a boolean that says whether to log all there is, and whether data
+            were looked at as a whole; what it logs, by name.
+        go_on: says, in a graph, whether no step before met a fault.
+        logs: what is logged under some names, when all steps are done.
+        draws: random numbers for what a feed makes of its batches.
+        jit_compile: as `Learner.compile` has it.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., dict[str, tf.Tensor]],
+        go_on: Callable[[], tf.Tensor],
+        logs: Callable[[list[str]], dict[str, tf.Tensor]],
+        draws: Draws | None,
+        jit_compile: bool,
+    ) -> None:
+        self._step, self._go_on, self._logs, self._draws, self._jit_compile = step, go_on, logs, draws, jit_compile
+        self._functions: dict[Any, Callable[[Launch], dict[str, tf.Tensor]]] = {}
+
+    def run(self, feed: Resident | Stream, iterator: Iterator[Any]) -> dict[str, tf.Tensor]:
+        """One launch: the next steps of `feed`."""
+        launch, kind = feed.launch(iterator), (feed.transform, feed.checked)
+        if kind not in self._functions:
+            self._functions = {kind: self._compiled(*kind)}
+        return self._functions[kind](launch)
+
+    def _compiled(self, transform: Any, checked: bool) -> Callable[[Launch], dict[str, tf.Tensor]]:
+        def steps(launch: Launch) -> dict[str, tf.Tensor]:
+            names: list[str] = []
+
+            def one(k: tf.Tensor) -> tuple[tf.Tensor]:
+                batch = launch.batch(k)
+                batch = transform(batch, self._draws) if transform else batch
+                names[:] = self._step(batch, tf.equal(k % _WATCH_EVERY, 0), checked)
+                return (k + 1,)
+
+            tf.while_loop(lambda k: (k < launch.num_steps) & self._go_on(), one, (0,), parallel_iterations=1)
+            return self._logs(names)
+
+        return tf.function(steps, reduce_retracing=True, autograph=False, jit_compile=self._jit_compile)
+
+
+def steps_a_launch(num_steps: int, most: int, whole: bool) -> int:
+    """How many of an epoch's steps, if that is known, go into a launch: `most`, or not many less.
+
+    Args:
+        whole: whether there are launches of one size only.
+    """
+    if num_steps < 1:
+        return 1
+    divisor = max(n for n in range(1, most + 1) if num_steps % n == 0)
+    if whole or 2 * divisor >= min(most, num_steps):
+        return divisor
+    return -(-num_steps // -(-num_steps // most))  # all of one size but the last, which is smaller
