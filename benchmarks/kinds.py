@@ -81,7 +81,7 @@ def main() -> None:
         return keras_rbm.RBM(HIDDEN, visible=visible, sampler=sampler, seed=0)
 
     def a_dbm() -> keras_rbm.DBM:
-        return keras_rbm.DBM([HIDDEN, 1000], mean_field_steps=10, tolerance=0.0, seed=0)
+        return keras_rbm.DBM([HIDDEN, 1000], mean_field_steps=10, tolerance=1e-30, seed=0)
 
     def an_rnn_rbm(recurrent: Any) -> keras_rbm.RNNRBM:
         return keras_rbm.RNNRBM(150, recurrent, sampler=samplers.CD(15), seed=0)

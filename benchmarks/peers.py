@@ -29,6 +29,8 @@ def rbms(x: torch.Tensor, sweeps: int) -> Callable[[], None]:
     from rbms.training.pcd import fit_batch_pcd
 
     model = BBRBM(0.01 * torch.randn(VISIBLE, HIDDEN), torch.zeros(VISIBLE), torch.zeros(HIDDEN))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
     chains, weights = model.init_chains(BATCH), torch.ones(len(x), 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, maximize=True)
 

@@ -13,14 +13,14 @@ class Compiled:
     """What keeps the compiled functions whose first argument it is."""
 
     @functools.cached_property
-    def _functions(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+    def _functions(self) -> dict[Any, Callable[..., Any]]:
         return {}
 
     def _as_function(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """`function` with this as its first argument, as a `tf.function` made once, with `options`."""
-        made = self._functions
-        if function not in made:
-            made[function] = tf.function(
+        """`function` with this as its first argument, as a `tf.function` made once for its `options`."""
+        made, key = self._functions, (function, *sorted(options.items()))
+        if key not in made:
+            made[key] = tf.function(
                 functools.partial(function, self), reduce_retracing=True, autograph=False, **options
             )
-        return made[function]
+        return made[key]

@@ -22,6 +22,22 @@ def _algorithm() -> str:
     return "threefry" if compiled else "philox"
 
 
+def _uniform_pairs(shape: tf.Tensor, key: tf.Tensor, algorithm: str) -> tf.Tensor:
+    """Uniform float32 numbers in [0, 1), `shape` `(rows, columns)`, from half as many words of the generator.
+
+    A word, and the word with its halves changed about, each make a number, which is as uniform as one of a word of its
+    own. The two have different bits in front: to 16 bits they are independent, and only what is finer than 2^-16 in one
+    says something of the other.
+    """
+    rows, columns = tf.unstack(shape)
+    words = tf.random.stateless_uniform(((rows + 1) // 2, columns), key, None, None, tf.uint32, alg=algorithm)
+    half = tf.constant(16, tf.uint32)
+    changed = tf.bitwise.bitwise_or(tf.bitwise.left_shift(words, half), tf.bitwise.right_shift(words, half))
+    bits = tf.reshape(tf.stack([words, changed]), (-1, columns))[:rows]
+    fraction = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
+    return tf.bitcast(tf.bitwise.bitwise_or(fraction, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1  # of [1, 2)
+
+
 class Draws:
     """Random tensors, each drawn with a key of its own.
 
@@ -46,7 +62,11 @@ class Draws:
 
     def uniform_like(self, x: tf.Tensor) -> tf.Tensor:
         """Uniform numbers in [0, 1), of the shape and dtype of `x`."""
-        u = tf.random.stateless_uniform(tf.shape(x), self.next_key(), dtype=x.dtype, alg=_algorithm())
+        key, algorithm = self.next_key(), _algorithm()
+        if algorithm == "threefry" and x.dtype == tf.float32 and x.shape.rank == 2:
+            u = _uniform_pairs(tf.shape(x), key, algorithm)  # what XLA draws is a good part of a Gibbs sweep
+        else:
+            u = tf.random.stateless_uniform(tf.shape(x), key, dtype=x.dtype, alg=algorithm)
         return tf.ensure_shape(u, x.shape)
 
     def normal_like(self, x: tf.Tensor) -> tf.Tensor:

@@ -28,6 +28,10 @@ def as_count(value: Any, name: str) -> tf.Tensor:
     return value
 
 
+#: Chains times sweeps times parameters that take about a second.
+_LONG = 5e10
+
+
 class Machine(Learner, Scored):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
@@ -254,7 +258,9 @@ class Machine(Learner, Scored):
         Returns:
             the states of the chains, and the visible states that belong to them, `(num_chains, visible)`, or means.
         """
-        return self._as_function(type(self)._run_chains)(
+        # Worth XLA's compilation where a second or more is ahead; in a graph, of an export, that cannot be known.
+        long = tf.executing_eagerly() and len(states) * int(num_steps) * self.count_params() > _LONG
+        return self._as_function(type(self)._run_chains, **({"jit_compile": True} if long else {}))(
             states, as_count(num_steps, "num_steps"), mean, schedule, clamp
         )
 

@@ -133,9 +133,9 @@ class ParallelTempering(PCD):
         gain = log_weight(tf.gather(betas, partner)) - log_weight(betas)  # of moving to the partner's temperature
         probability = tf.exp(tf.minimum(gain + tf.gather(gain, partner), 0.0))
         coin = tf.gather(rbm.stream.uniform_like(probability), tf.minimum(level, partner))  # one for both
-        origin = tf.where(coin < probability, partner[:, None], level[:, None]) * chains + tf.range(chains)
-        origin = tf.reshape(origin, [-1])
-        v_next = sweep_from(rbm, tf.gather(hidden_input, origin), tf.repeat(betas, chains)[:, None], self.base_bias)
+        swaps = (coin < probability) & tf.not_equal(partner, level)[:, None]
+        swapped = _from_neighbours(hidden_input, swaps, partner > level)
+        v_next = sweep_from(rbm, swapped, tf.repeat(betas, chains)[:, None], self.base_bias)
         met = tf.cast(tf.equal(partner[:-1], level[1:]), v.dtype)
         accepted = tf.reduce_mean(probability, 1)[:-1]
         rates = rates + met * (1 - _MEMORY) * (accepted - rates)
@@ -146,3 +146,16 @@ class ParallelTempering(PCD):
         if self._given_betas:
             return {**config, "betas": self.betas.tolist()}
         return {**config, "num_temperatures": self.num_temperatures}
+
+
+def _from_neighbours(x: tf.Tensor, swaps: tf.Tensor, colder: tf.Tensor) -> tf.Tensor:
+    """Rows `x` `(temperatures * chains, units)` after some took those of a neighbour; XLA looks them up slowly.
+
+    Args:
+        swaps: which do, `(temperatures, chains)`.
+        colder: whether the neighbour is the next colder temperature, `(temperatures,)`, or the next hotter one.
+    """
+    chains = swaps.shape[1]
+    after, before = tf.concat([x[chains:], x[:chains]], 0), tf.concat([x[-chains:], x[:-chains]], 0)
+    neighbours = tf.where(tf.repeat(colder, chains)[:, None], after, before)
+    return tf.where(tf.reshape(swaps, [-1])[:, None], neighbours, x)

@@ -425,14 +425,14 @@ def test_parts_of_the_schedule_change_nothing_and_compile_once(direction, monkey
         found.append(function(rbm, num_chains=20, num_temperatures=7, verbose=0).log_weights)
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
-    assert rbm._as_function(ais_module.anneal_steps).experimental_get_tracing_count() == 1
+    assert rbm._as_function(ais_module.anneal_steps, jit_compile=True).experimental_get_tracing_count() == 1
 
 
 def test_burn_in_compiles_once(not_enumerable, monkeypatch):
     rbm = small_rbm("bernoulli-bernoulli")
     monkeypatch.setattr(ais_module, "_CHUNK", 2)
     reverse_ais(rbm, binary_states(5), num_chains=20, num_temperatures=3, burn_in=7, verbose=0)
-    assert rbm._as_function(ais_module.sweeps).experimental_get_tracing_count() == 1
+    assert rbm._as_function(ais_module.sweeps, jit_compile=True).experimental_get_tracing_count() == 1
 
 
 def test_one_model_takes_any_number_of_chains_and_temperatures():
