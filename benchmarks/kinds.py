@@ -19,13 +19,13 @@ from timing import Product, Work, learning, some, sweeping, table
 import keras_rbm
 from keras_rbm import samplers
 
-BATCH, VISIBLE, HIDDEN, UPDATES = 100, 784, 500, 300
+BATCH, VISIBLE, HIDDEN, UPDATES, EPOCHS = 100, 784, 500, 100, 3
 
 
 def fit(model: keras.Model, x: np.ndarray, batch_size: int = BATCH, **options: Any) -> Callable[[], object]:
     model.compile(keras.optimizers.SGD(0.001), **options)
     model.fit(x, batch_size=batch_size, verbose=0)  # traces and compiles
-    return lambda: model.fit(x, batch_size=batch_size, verbose=0)
+    return lambda: model.fit(x, batch_size=batch_size, epochs=EPOCHS, verbose=0)
 
 
 def tempering() -> list[Product]:
@@ -93,14 +93,18 @@ def main() -> None:
     ladder = samplers.ParallelTempering(1, num_chains=10, num_temperatures=10)
     chained, songs_floor = learning(BATCH, VISIBLE, HIDDEN, 1, 100), rnn_rbm(32, 100, 88, 150, 100, 15)
     kinds: dict[str, Callable[[], tuple[Callable[[], object], int, list[Product]]]] = {
-        "CD-1": lambda: (fit(an_rbm(), x), UPDATES, cd),
-        "FastPCD": lambda: (fit(an_rbm(fast), x), UPDATES, chained),
-        "parallel tempering, 10 x 10": lambda: (fit(an_rbm(ladder), x), UPDATES, tempering()),
-        "Gaussian visible units, CD-1": lambda: (fit(an_rbm(visible="gaussian"), real), UPDATES, cd),
-        "wake-sleep, 784-500-1000": lambda: (fit(keras_rbm.DBN([HIDDEN, 1000], seed=0), x), UPDATES, wake_sleep(1000)),
-        "DBM 784-500-1000, ten mean-field steps": lambda: (fit(a_dbm(), x[:10000]), 100, dbm(1000, 10)),
-        "RNN-RBM, SimpleRNN(100)": lambda: (fit(an_rnn_rbm(100), songs, 32), 10, songs_floor),
-        "RNN-RBM, LSTM(100)": lambda: (fit(an_rnn_rbm(keras.layers.LSTM(100)), songs, 32), 10, songs_floor),
+        "CD-1": lambda: (fit(an_rbm(), x), EPOCHS * UPDATES, cd),
+        "FastPCD": lambda: (fit(an_rbm(fast), x), EPOCHS * UPDATES, chained),
+        "parallel tempering, 10 x 10": lambda: (fit(an_rbm(ladder), x), EPOCHS * UPDATES, tempering()),
+        "Gaussian visible units, CD-1": lambda: (fit(an_rbm(visible="gaussian"), real), EPOCHS * UPDATES, cd),
+        "wake-sleep, 784-500-1000": lambda: (
+            fit(keras_rbm.DBN([HIDDEN, 1000], seed=0), x),
+            EPOCHS * UPDATES,
+            wake_sleep(1000),
+        ),
+        "DBM 784-500-1000, ten mean-field steps": lambda: (fit(a_dbm(), x), EPOCHS * UPDATES, dbm(1000, 10)),
+        "RNN-RBM, SimpleRNN(100)": lambda: (fit(an_rnn_rbm(100), songs, 32), EPOCHS * 10, songs_floor),
+        "RNN-RBM, LSTM(100)": lambda: (fit(an_rnn_rbm(keras.layers.LSTM(100)), songs, 32), EPOCHS * 10, songs_floor),
         "sampling 1,000 chains": lambda: (lambda: rbm.run_chains(chains, 200), 200, sweeping(1000, VISIBLE, HIDDEN)),
         "AIS, 100 chains": lambda: (ais(5000), 5000, sweeping(100, VISIBLE, HIDDEN)),
     }

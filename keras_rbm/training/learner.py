@@ -125,8 +125,9 @@ class Learner(Compiled, keras.Model, ABC):
 
         Args:
             optimizer: any Keras optimizer, by name, config or object, with any schedule.
-            steps_per_execution: training steps between two returns to Python (progress bar, batch callbacks);
-                `"auto"` is a divisor of the epoch's steps up to 32, or 1 when run eagerly.
+            steps_per_execution: training steps of a launch, between two returns to Python (progress bar, batch
+                callbacks); `"auto"` is up to 100 where data lie on the device, as many as take about half a second,
+                up to 32 of a stream whose length is known, and 1 when run eagerly.
             jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, under a distribution
                 strategy, or where Keras says that XLA is not supported.
             run_eagerly: for debugging.
@@ -176,10 +177,13 @@ class Learner(Compiled, keras.Model, ABC):
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`. `y` is looked at if there are label units only; `sample_weight` counts without it.
 
+        Arrays of up to 1 GiB lie on the device while they are learned from. Values that cost a product only to be logged
+        (reconstruction error, pseudo-likelihood) are, in training, of one batch in eight.
+
         Raises:
             ValueError: if data are empty, of the wrong shape or outside the units' domain, or labels are no classes:
-                before the first step for arrays and for the first batch of a dataset, at the step that meets it
-                otherwise (the parameters are then those of the step before).
+                before the first step for arrays and for the first batch of a dataset, at the end of the launch that
+                meets it otherwise (the parameters are then those of the step before).
             FloatingPointError: if gradients are not finite any more (the update is skipped).
         """
         self._assert_compile_called("fit")
