@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -74,7 +75,8 @@ class Resident:
     @property
     def fits(self) -> bool:
         """Whether it is small enough."""
-        return sum(a.dtype.size * int(np.prod(a.shape)) for a in self._tensors if a is not None) <= MOST_RESIDENT
+        arrays = [a for a in self.cases if a is not None]
+        return sum(tf.as_dtype(a.dtype).size * math.prod(a.shape) for a in arrays) <= MOST_RESIDENT
 
     @property
     def _tensors(self) -> Cases:

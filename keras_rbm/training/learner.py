@@ -177,8 +177,8 @@ class Learner(Compiled, keras.Model, ABC):
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`. `y` is looked at if there are label units only; `sample_weight` counts without it.
 
-        Arrays of up to 1 GiB lie on the device while they are learned from. Values that cost a product only to be logged
-        (reconstruction error, pseudo-likelihood) are, in training, of one batch in eight.
+        Arrays of up to 1 GiB lie on the device while they are learned from. Values that cost a product only to be
+        logged (reconstruction error, pseudo-likelihood) are, in training, of one batch in eight.
 
         Raises:
             ValueError: if data are empty, of the wrong shape or outside the units' domain, or labels are no classes:
@@ -197,7 +197,7 @@ class Learner(Compiled, keras.Model, ABC):
         if validation_data is not None:
             unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = self._checked(*unpacked)
-        elif validation_split and checks.is_array(x):
+        elif validation_split:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
         if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
@@ -237,9 +237,10 @@ class Learner(Compiled, keras.Model, ABC):
             return attached(x)
         if not isinstance(shuffle, bool):
             return None
-        y = y if self._looks_at_labels else None
-        feed = Resident((self._in_state_dtype(x), y, sample_weight), batch_size, shuffle, checked=True)
-        return feed if feed.fits else None
+        cases = x, y if self._looks_at_labels else None, sample_weight
+        if not Resident(cases, batch_size).fits:
+            return None
+        return Resident((self._in_state_dtype(x), *cases[1:]), batch_size, shuffle, checked=True)
 
     def _in_state_dtype(self, x: Any) -> Any:
         """`x`, if it is real, in the dtype of states; integers and booleans, which are smaller, as they are."""
@@ -293,7 +294,7 @@ class Learner(Compiled, keras.Model, ABC):
             return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
         x, y, sample_weight = self._checked(x, y, sample_weight)
         feed = None
-        if kwargs.get("steps") is None and len(args) < 3:
+        if kwargs.get("steps") is None and not args:
             feed = self._resident(x, y, sample_weight, kwargs.get("batch_size") or 32, False)
         self._settle_steps_per_execution(feed, x, kwargs.get("batch_size") or 32, kwargs.get("steps"))
         self._test_feed = Stream(self.steps_per_execution) if feed is None else feed
@@ -476,8 +477,13 @@ def _split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[tuple, 
     """The first cases, and the last ones, so large a part of all.
 
     Raises:
-        ValueError: if no case would be left on a side.
+        ValueError: if these are no arrays, or no case would be left on a side.
     """
+    if not checks.is_array(x):
+        raise ValueError(
+            "`validation_split` is for arrays. "
+            f"Received: validation_split={fraction} of a {type(x).__name__}. Give validation_data."
+        )
     at = math.floor(len(x) * (1 - fraction))
     if not 0 < at < len(x):
         raise ValueError(
