@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,16 +15,17 @@ from keras_rbm.random import Draws
 MOST_STEPS, MOST_STREAMED_STEPS = 100, 32
 #: Cases (or frames) times parameters of a launch, by default, at most: about half a second, so that progress shows.
 MOST_WORK = 4e9
-#: One of so many steps of a launch logs, while it learns, what costs a product.
-_WATCH_EVERY = 8
+#: Of larger steps (cases times parameters) one in so many logs, while it learns, what costs a product.
+LARGE_STEP, WATCH_EVERY = 1e6, 8
 
 
 class Launches:
     """The steps of a learner, run in launches.
 
     Args:
-        step: what one does with `(x, y, weights)`, a boolean that says whether to log all there is, and whether data
-            were looked at as a whole; what it logs, by name.
+        step: what one does with `(x, y, weights)`, a boolean that says whether to log all there is (`None`: yes), and
+            whether data were looked at as a whole; what it logs, by name.
+        num_parameters: of the learner.
         go_on: says, in a graph, whether no step before met a fault.
         logs: what is logged under some names, when all steps are done.
         draws: random numbers for what a feed makes of its batches.
@@ -33,12 +35,14 @@ class Launches:
     def __init__(
         self,
         step: Callable[..., dict[str, tf.Tensor]],
+        num_parameters: int,
         go_on: Callable[[], tf.Tensor],
         logs: Callable[[list[str]], dict[str, tf.Tensor]],
         draws: Draws | None,
         jit_compile: bool,
     ) -> None:
-        self._step, self._go_on, self._logs, self._draws, self._jit_compile = step, go_on, logs, draws, jit_compile
+        self._step, self._num_parameters = step, num_parameters
+        self._go_on, self._logs, self._draws, self._jit_compile = go_on, logs, draws, jit_compile
         self._functions: dict[Any, Callable[[Launch], dict[str, tf.Tensor]]] = {}
 
     def run(self, feed: Resident | Stream, iterator: Iterator[Any]) -> dict[str, tf.Tensor]:
@@ -51,11 +55,12 @@ class Launches:
     def _compiled(self, transform: Any, checked: bool) -> Callable[[Launch], dict[str, tf.Tensor]]:
         def steps(launch: Launch) -> dict[str, tf.Tensor]:
             names: list[str] = []
+            large = (launch.rows.shape[1] or math.inf) * self._num_parameters > LARGE_STEP
 
             def one(k: tf.Tensor) -> tuple[tf.Tensor]:
                 batch = launch.batch(k)
                 batch = transform(batch, self._draws) if transform else batch
-                names[:] = self._step(batch, tf.equal(k % _WATCH_EVERY, 0), checked)
+                names[:] = self._step(batch, tf.equal(k % WATCH_EVERY, 0) if large else None, checked)
                 return (k + 1,)
 
             tf.while_loop(lambda k: (k < launch.num_steps) & self._go_on(), one, (0,), parallel_iterations=1)

@@ -178,7 +178,7 @@ class Learner(Compiled, keras.Model, ABC):
         """As `keras.Model.fit`. `y` is looked at if there are label units only; `sample_weight` counts without it.
 
         Arrays of up to 1 GiB lie on the device while they are learned from. Values that cost a product only to be
-        logged (reconstruction error, pseudo-likelihood) are, in training, of one batch in eight.
+        logged (reconstruction error, pseudo-likelihood) are, while a larger machine trains, of one batch in eight.
 
         Raises:
             ValueError: if data are empty, of the wrong shape or outside the units' domain, or labels are no classes:
@@ -447,7 +447,7 @@ class Learner(Compiled, keras.Model, ABC):
         def logs(names: list[str]) -> dict[str, tf.Tensor]:
             return {name: self._all_trackers[name].result() for name in names}
 
-        return Launches(step, lambda: self._faults.none, logs, self._draws, self.jit_compile)
+        return Launches(step, self.count_params(), lambda: self._faults.none, logs, self._draws, self.jit_compile)
 
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:

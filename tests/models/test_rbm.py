@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from keras_rbm import RBM, samplers, units
+from keras_rbm.training import launches
 from tests.oracles.kinds import binary_states, index
 from tests.oracles.machines import PAIRINGS, Fixed, as_samples, centered, plain_gradient, random_rbm, randomize, sigmoid
 from tests.oracles.rbm import Exact, exact_gradient, parameters
@@ -239,10 +240,14 @@ def test_penalties_of_biases_touch_only_them():
     np.testing.assert_array_equal(rbm.hidden.bias, plain.hidden.bias)
 
 
-@pytest.mark.parametrize(("weighted", "options"), [(True, {}), (False, {"run_eagerly": True})])
-@pytest.mark.few(1)
-def test_history_holds_means_over_the_epoch(weighted, options):
-    """Over 37 batches, the last one smaller; what costs a product is that of one batch in eight of a launch."""
+@pytest.mark.parametrize(
+    ("weighted", "large", "options"),
+    [(True, True, {}), (True, False, {"jit_compile": False}), (False, True, {"run_eagerly": True})],
+)
+@pytest.mark.few(2)
+def test_history_holds_means_over_the_epoch(weighted, large, options, monkeypatch):
+    """Over 37 batches, the last one smaller; of large steps what costs a product is that of one batch in eight."""
+    monkeypatch.setattr(launches, "LARGE_STEP", 0 if large else 1e6)
     v, v_model = np.tile(binary_states(5), (6, 1))[:183], binary_states(5)[[3, 17]]
     weights = np.arange(183.0) % 3 if weighted else np.ones(183)
     rbm = random_rbm(sampler=Fixed(v_model))
@@ -253,7 +258,7 @@ def test_history_holds_means_over_the_epoch(weighted, options):
     logits = sigmoid(v @ p.w + p.c) @ p.w.T + p.b
     cross_entropy = (np.logaddexp(0, logits) - v * logits).sum(1)
     in_order = rbm.fit(v, sample_weight=weights, batch_size=5, shuffle=False, verbose=0).history
-    watched = np.arange(183) // 5 % 8 == 0 if rbm.steps_per_execution > 1 and not rbm.run_eagerly else np.ones(183)
+    watched = np.arange(183) // 5 % 8 == 0 if large and not rbm.run_eagerly else np.ones(183)
     for name, values, shares in (("loss", loss, weights), ("reconstruction_error", cross_entropy, weights * watched)):
         # Keras adds up in float32.
         np.testing.assert_allclose(in_order[name], [np.average(values, weights=shares)], rtol=1e-5)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBN, RBM, feeds
+from keras_rbm.training import launches
 from keras_rbm.training.launches import steps_a_launch
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import Fixed
@@ -13,6 +14,12 @@ from tests.oracles.machines import Fixed
 X = binary_states(5)[:27].astype("float32")
 REAL = np.random.default_rng(0).normal(size=(27, 5)).astype("float32")
 WEIGHTS = np.arange(27) % 3 + 0.5
+
+
+@pytest.fixture(autouse=True)
+def large_steps(monkeypatch) -> None:
+    """Tiny as they are, steps are run as those of large machines are."""
+    monkeypatch.setattr(launches, "LARGE_STEP", 0)
 
 
 @pytest.mark.parametrize(
