@@ -64,7 +64,8 @@ class Learner(Compiled, keras.Model, ABC):
         self._faults: Any = None
         self._train_feed: Resident | Stream = Stream()
         self._test_feed: Resident | Stream = Stream()
-        self._in_launches = not tf.distribute.has_strategy()
+        own_steps = type(self).train_step is not Learner.train_step or type(self).test_step is not Learner.test_step
+        self._in_launches = not tf.distribute.has_strategy() and not own_steps
 
     # --- what a subclass answers
 
@@ -258,7 +259,7 @@ class Learner(Compiled, keras.Model, ABC):
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
         most = MOST_STREAMED_STEPS
-        if not self._in_launches:
+        if self.distribute_strategy.num_replicas_in_sync > 1:
             num_steps = 1  # TensorFlow's loop over steps does not run on replicas
         elif feed is not None:
             num_steps = feed.num_steps
@@ -270,7 +271,7 @@ class Learner(Compiled, keras.Model, ABC):
             num_steps = -(-len(x) // batch_size)
         else:
             num_steps = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else -1
-        steps = steps_a_launch(num_steps, most, whole=steps_per_epoch is not None)
+        steps = steps_a_launch(num_steps, most, whole=steps_per_epoch is not None or not self._in_launches)
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
             self.train_function = self.test_function = None

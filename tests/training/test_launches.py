@@ -133,6 +133,21 @@ def test_divergence_in_a_launch_costs_no_parameter():
     assert all(np.isfinite(np.array(x)).all() for x in rbm.weights)
 
 
+class Counting(RBM):
+    """With a step of its own, as Keras lets users write them."""
+
+    def train_step(self, data):
+        return {**super().train_step(data), "cases": tf.cast(tf.shape(data)[0], tf.float32)}
+
+
+def test_a_step_of_a_user_is_what_runs():
+    rbm = Counting(3, seed=0)
+    rbm.compile("sgd", jit_compile=False)
+    history = rbm.fit(X[:24], batch_size=4, verbose=0).history
+    assert history["cases"] == [4]
+    assert int(rbm.optimizer.iterations) == 6
+
+
 def test_validation_has_every_case_once():
     """Of 27 in batches of 4: the mean that `evaluate` gives is that of all, each step of which logs all there is."""
     rbm = RBM(3, sampler=Fixed(X[[3, 17]]), seed=0)
