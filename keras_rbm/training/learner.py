@@ -208,11 +208,11 @@ class Learner(Compiled, keras.Model, ABC):
         self._settle_steps_per_execution(feed, x, batch_size or 32, steps_per_epoch)
         steps = self.steps_per_execution
         self._train_feed = Stream(steps) if feed is None else feed
+        if validation_data is not None:
+            validation_data = self._validation(validation_data, kwargs, batch_size)
         if feed is not None:
             x, y, sample_weight, batch_size = feed.launches(steps), None, None, None
             steps_per_epoch, kwargs["shuffle"] = feed.num_steps, False
-        if validation_data is not None:
-            validation_data = self._validation(validation_data, kwargs, batch_size)
         self._faults.clear()
         try:
             return super().fit(
