@@ -133,6 +133,22 @@ def test_divergence_in_a_launch_costs_no_parameter():
     assert all(np.isfinite(np.array(x)).all() for x in rbm.weights)
 
 
+class Validated(StoppedAt):
+    """Counts the returns to Python in validation."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.batches.append(batch)
+
+    on_train_batch_end = keras.callbacks.Callback.on_train_batch_end
+
+
+def test_validation_has_batches_of_the_size_of_training():
+    counter, rbm = Validated(), RBM(3, seed=0)
+    rbm.compile("sgd", jit_compile=False, steps_per_execution=1)
+    rbm.fit(X, batch_size=9, validation_data=X, callbacks=[counter], verbose=0)
+    assert counter.batches == [0, 1, 2]
+
+
 class Counting(RBM):
     """With a step of its own, as Keras lets users write them."""
 
