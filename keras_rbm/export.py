@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import keras
+
+from keras_rbm.files import replacing
 
 
 def write(model: keras.Model, filepath: str | os.PathLike, format: str) -> list[str]:
@@ -29,5 +32,6 @@ def write(model: keras.Model, filepath: str | os.PathLike, format: str) -> list[
     archive.track(model)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, input_signature=signature)
-    archive.write_out(str(filepath), verbose=False)
+    with replacing(Path(filepath)) as part:
+        archive.write_out(str(part), verbose=False)
     return list(endpoints)

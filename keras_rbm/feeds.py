@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from keras_rbm.random import Draws
 
-#: Bytes of a data set that lies on the device while it is learned from; a larger one is streamed.
+#: Bytes of a data set that lies on the device while it is learned from; of a larger one a launch's part does.
 MOST_RESIDENT = 2**30
 
 #: Inputs, labels and case weights of a batch; the last two may be `None`.
@@ -44,13 +45,15 @@ class Launch(NamedTuple):
 
 
 class Resident:
-    """A data set that lies on the device, batches of which are taken there.
+    """A data set that lies on the device, or in memory if it is too large, batches of which are taken there.
+
+    The order of an epoch follows from the learner's random key at its start, as all else that is random does: so
+    training that is taken up again goes on in the same order.
 
     Args:
         cases: arrays or tensors.
         batch_size: cases a step.
         shuffle: whether the order is new each epoch.
-        seed: rules the order; `None`: TensorFlow's own seed does.
         transform: what is done with a batch before it is learned from; random numbers are the learner's.
         checked: whether the learner has looked at all cases, which nothing changes afterwards.
     """
@@ -60,7 +63,6 @@ class Resident:
         cases: Cases,
         batch_size: int,
         shuffle: bool = True,
-        seed: int | None = None,
         transform: Transform | None = None,
         checked: bool = False,
     ) -> None:
@@ -68,13 +70,12 @@ class Resident:
         self.transform, self.checked = transform, checked
         self.num_cases = len(cases[0])
         self.num_steps = -(-self.num_cases // batch_size)
-        self._rng = None if seed is None else np.random.default_rng(seed)
         self._order = np.zeros((0, batch_size), "int32")
         self._steps_a_launch = 1
 
-    @property
+    @functools.cached_property
     def fits(self) -> bool:
-        """Whether it is small enough."""
+        """Whether it is small enough to lie on the device."""
         arrays = [a for a in self.cases if a is not None]
         return sum(tf.as_dtype(a.dtype).size * math.prod(a.shape) for a in arrays) <= MOST_RESIDENT
 
@@ -84,34 +85,45 @@ class Resident:
         self.cases = x, y, weights
         return self.cases
 
+    def _cases_of(self, rows: np.ndarray) -> Cases:
+        """Those of a launch, one after the other, where not all can lie on the device."""
+        rows = np.maximum(rows.ravel(), 0)
+        x, y, weights = (
+            a if a is None else tf.convert_to_tensor(a[rows] if isinstance(a, np.ndarray) else tf.gather(a, rows))
+            for a in self.cases
+        )
+        return x, y, weights
+
     def transformed(self, transform: Transform) -> Resident:
         """The same cases, of which `transform` makes something else, after what is made of them here."""
 
         def both(batch: Cases, draws: Draws) -> Cases:
             return transform(self.transform(batch, draws) if self.transform else batch, draws)
 
-        seed = None if self._rng is None else int(self._rng.integers(2**31))
-        return Resident(self.cases, self.batch_size, self.shuffle, seed, both)
+        return Resident(self.cases, self.batch_size, self.shuffle, both)
 
     def launches(self, num_steps: int) -> tf.data.Dataset:
         """The numbers of an epoch's launches of so many steps, over and over: what Keras goes through."""
         self._steps_a_launch = num_steps
         return tf.data.Dataset.range(-(-self.num_steps // num_steps)).repeat()
 
-    def launch(self, iterator: Iterator[Any]) -> Launch:
+    def launch(self, iterator: Iterator[Any], draws: Draws) -> Launch:
         """The one whose number comes next."""
         number, num_steps = int(next(iterator)), self._steps_a_launch
         if number == 0:
-            self._order = self._new_order()
+            self._order = self._new_order(draws)
         rows = self._order[number * num_steps :][:num_steps]
         padded = np.pad(rows, ((0, num_steps - len(rows)), (0, 0)), constant_values=-1)
-        return Launch(self._tensors, tf.constant(padded), tf.constant(len(rows)))
+        cases = self._tensors if self.fits else self._cases_of(padded)
+        if not self.fits:
+            padded = np.where(padded < 0, -1, np.arange(padded.size, dtype="int32").reshape(padded.shape))
+        return Launch(cases, tf.constant(padded), tf.constant(len(rows)))
 
-    def _new_order(self) -> np.ndarray:
+    def _new_order(self, draws: Draws) -> np.ndarray:
         order = np.full(self.num_steps * self.batch_size, -1, "int32")
         rows = np.arange(self.num_cases)
         if self.shuffle:
-            rows = tf.random.shuffle(rows).numpy() if self._rng is None else self._rng.permutation(rows)
+            rows = np.random.default_rng(draws.next_key().numpy()).permutation(rows)
         order[: self.num_cases] = rows
         return order.reshape(self.num_steps, self.batch_size)
 
@@ -129,7 +141,7 @@ class Stream:
     def __init__(self, steps_a_launch: int = 1) -> None:
         self._steps_a_launch, self._batch_size = steps_a_launch, 0
 
-    def launch(self, iterator: Iterator[Any]) -> Launch:
+    def launch(self, iterator: Iterator[Any], draws: Draws) -> Launch:
         """The next batches, as many as there are.
 
         Raises:
@@ -171,6 +183,5 @@ def attach(dataset: tf.data.Dataset, feed: Resident) -> tf.data.Dataset:
 
 
 def attached(data: Any) -> Resident | None:
-    """What `attach` has given a dataset, if it is small enough."""
-    feed = getattr(data, _FEED, None)
-    return feed if feed is not None and feed.fits else None
+    """What `attach` has given a dataset."""
+    return getattr(data, _FEED, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random as _python_random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras_rbm.checks import is_array
 
 #: Rows of an array that are taken together.
 _CHUNK = 4096
+#: Of a pass.
+_MOST_BATCHES = 2**32
 
 
 def first_batch(data: Any) -> tuple[Any, Any, Any]:
@@ -36,19 +39,39 @@ def first_batch(data: Any) -> tuple[Any, Any, Any]:
     return x, y, data
 
 
-def array_batches(arrays: Any, batch_size: int, seed: int | None = None, shuffle: bool = True) -> tf.data.Dataset:
-    """Batches of an array's rows (or of those of a tuple of arrays), in a new order each epoch; one copy is held."""
+def array_batches(
+    arrays: Any, batch_size: int, seed: int | None = None, shuffle: bool = True, first: int = 0
+) -> tf.data.Dataset:
+    """Batches of an array's rows (or of those of a tuple of arrays), in a new order each pass; one copy is held.
+
+    Args:
+        first: the number of the first pass: each has an order of its own.
+    """
     arrays = tf.nest.map_structure(tf.convert_to_tensor, arrays)
-    num_cases = len(tf.nest.flatten(arrays)[0])
-    order = tf.data.Dataset.range(num_cases)
-    if shuffle:
-        order = order.shuffle(num_cases, seed=seed)
+    num_cases, root = len(tf.nest.flatten(arrays)[0]), _root(seed)
+
+    def order(number: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.range(num_cases)
+        if shuffle:
+            rows = tf.random.experimental.stateless_shuffle(rows, tf.stack([root, number]))
+        return tf.data.Dataset.from_tensor_slices(rows)
 
     @tf.autograph.experimental.do_not_convert
     def cases(rows: tf.Tensor) -> Any:
         return tf.nest.map_structure(lambda a: tf.gather(a, rows), arrays)
 
-    return lean(order.batch(batch_size).map(cases, num_parallel_calls=tf.data.AUTOTUNE))
+    return lean(_passes(first).flat_map(order).batch(batch_size).map(cases, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def _root(seed: int | None) -> tf.Tensor:
+    return tf.constant(_python_random.randrange(2**31) if seed is None else seed, tf.int64)
+
+
+def _passes(first: int) -> tf.data.Dataset:
+    """The number of the pass through the data, which counts when its first batch is asked for: Keras makes iterators
+    that it does not use."""
+    count = itertools.count(first)
+    return tf.data.Dataset.from_generator(lambda: [next(count)], output_signature=tf.TensorSpec((), tf.int64))
 
 
 def lean(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -60,10 +83,19 @@ def lean(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-def with_keys(dataset: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
-    """`(key, batch)` pairs, with a key for `Draws` that is new for each batch of each epoch."""
-    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-    return tf.data.Dataset.zip(keys, dataset)
+def with_keys(dataset: tf.data.Dataset, seed: int | None, first: int = 0) -> tf.data.Dataset:
+    """`(key, batch)` pairs, with a key for `Draws` that is new for each batch of each pass, the first of which has the
+    number `first`."""
+    root = _root(seed)
+
+    def keys(number: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(_MOST_BATCHES).map(lambda i: key(number * _MOST_BATCHES + i))
+
+    @tf.autograph.experimental.do_not_convert
+    def key(batch: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform((2,), tf.stack([root, batch]), None, None, tf.int32)
+
+    return tf.data.Dataset.zip(_passes(first).flat_map(keys), dataset)
 
 
 def batches(data: Any) -> Iterator[tuple[np.ndarray, Any]]:

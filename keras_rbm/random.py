@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random as _python_random
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import checked_seed
@@ -14,6 +18,21 @@ try:  # tells, while a function is traced, whether XLA will compile it; TensorFl
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _in_xla
 except ImportError:  # pragma: no cover
     _in_xla = None
+
+
+def spawned(root: int | Sequence[int] | np.ndarray, *names: str | int) -> np.ndarray:
+    """A key `(2,)`, int64, of the uses that are named, of a seed or of another key.
+
+    Other names, or another root, give keys that have nothing to do with each other: no two uses of a seed, or of seeds
+    that are neighbours, draw the same numbers. Each word has 32 bits, which is what XLA's generator keeps of it.
+    """
+    path = [zlib.crc32(str(name).encode()) for name in names]
+    return np.random.SeedSequence(np.ravel(root).tolist(), spawn_key=path).generate_state(2).astype("int64")
+
+
+def spawned_seed(seed: int | None, *names: str | int) -> int | None:
+    """A seed, below 2^31, of what is named; `None` of `None`."""
+    return None if seed is None else int(spawned(seed, *names)[0] >> 1)
 
 
 def _algorithm() -> str:
@@ -42,11 +61,11 @@ class Draws:
     """Random tensors, each drawn with a key of its own.
 
     Args:
-        key: an integer tensor of shape `(2,)`. Draw number n uses `key + (0, n)`, so the same key gives the same
-            draws: what `tf.data` pipelines need, where no state can be kept.
+        key: integers, shape `(2,)`, as `spawned` makes them. Draw number n uses `key + (0, n)`, so the same key gives
+            the same draws: what `tf.data` pipelines need, where no state can be kept.
     """
 
-    def __init__(self, key: tf.Tensor) -> None:
+    def __init__(self, key: Any) -> None:
         self._key = tf.cast(key, tf.int64)
 
     def next_key(self) -> tf.Tensor:
@@ -92,13 +111,13 @@ class RandomStream(Draws, keras.layers.Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         keras.layers.Layer.__init__(self, autocast=False, **kwargs)
         self.seed = checked_seed(seed)
-        start = _python_random.randrange(2**31) if self.seed is None else self.seed
+        self._root = _python_random.randrange(2**31) if self.seed is None else self.seed
         self.key = self.add_weight(
             shape=(2,),
             dtype="int64",
             trainable=False,
             name="key",
-            initializer=lambda shape, dtype: tf.constant([start, 0], tf.int64),
+            initializer=lambda shape, dtype: tf.constant(spawned(self._root, "stream"), tf.int64),
         )
         self.built = True
 
@@ -107,9 +126,24 @@ class RandomStream(Draws, keras.layers.Layer):
         self.key.assign_add(tf.constant([0, 1], tf.int64))
         return key
 
-    def previous(self) -> Draws:
-        """Draws that begin with the key before the next one; this stream stays where it is."""
-        return Draws(self.key.value - tf.constant([0, 1], tf.int64))
+    def spawn(self, *names: str | int) -> Draws:
+        """Draws for a use that is named, which begin anew each time; this stream stays where it is."""
+        return Draws(spawned(self._root, *names))
+
+    def restart(self, seed: int, *names: str | int) -> None:
+        """Begins again, as the stream of another seed, of which it is the use that is named."""
+        self.key.assign(spawned(seed, *names))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "seed": self.seed}
+
+
+@contextmanager
+def set_aside(streams: Sequence[RandomStream], name: str) -> Iterator[None]:
+    """What is drawn meanwhile has keys of its own, and leaves the streams where they were."""
+    with ExitStack() as back:
+        for stream in streams:
+            key = stream.key.numpy()
+            back.callback(stream.key.assign, key)
+            stream.key.assign(spawned(key, name))
+        yield

@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import RBM, datasets, feeds
-from keras_rbm.random import Draws
+from keras_rbm.random import Draws, RandomStream
 from tests.oracles.kinds import binary_states
 
 CASES = np.arange(23.0, dtype="float32")[:, None]
 
 
-def batches(feed, iterator=None) -> list[list[tuple]]:
+def batches(feed, iterator=None, draws=None) -> list[list[tuple]]:
     """`(x, weight)` of all places of all batches of an epoch, step by step."""
-    found, iterator = [], iterator or iter(feed.launches(2))
+    found, iterator, draws = [], iterator or iter(feed.launches(2)), draws or RandomStream(0)
     while sum(len(cases) for cases in found) < (feed.num_steps if isinstance(feed, feeds.Resident) else 3):
-        launch = feed.launch(iterator)
+        launch = feed.launch(iterator, draws)
         steps = []
         for k in range(int(launch.num_steps)):
             x, _, weights = launch.batch(tf.constant(k))
@@ -32,8 +32,8 @@ def cases_of(steps) -> np.ndarray:
 
 def test_an_epoch_has_every_case_once_in_batches_of_one_shape():
     feed = feeds.Resident((CASES, None, None), 5)
-    iterator = iter(feed.launches(2))
-    first, second = batches(feed, iterator), batches(feed, iterator)
+    iterator, draws = iter(feed.launches(2)), RandomStream(0)
+    first, second = batches(feed, iterator, draws), batches(feed, iterator, draws)
     for steps in (first, second):
         assert [x.shape for x, _ in steps] == 5 * [(5,)]
         assert sorted(cases_of(steps)) == list(range(23))
@@ -45,8 +45,8 @@ def test_without_shuffling_the_order_is_that_of_the_data():
     np.testing.assert_array_equal(cases_of(batches(feeds.Resident((CASES, None, None), 5, shuffle=False))), range(23))
 
 
-def test_a_seed_rules_the_order():
-    orders = [cases_of(batches(feeds.Resident((CASES, None, None), 5, seed=seed))) for seed in (3, 3, 4)]
+def test_the_order_follows_from_the_key_of_the_learner():
+    orders = [cases_of(batches(feeds.Resident((CASES, None, None), 5), draws=RandomStream(seed))) for seed in (3, 3, 4)]
     np.testing.assert_array_equal(orders[0], orders[1])
     assert not np.array_equal(orders[0], orders[2])
 
@@ -64,7 +64,7 @@ def test_batches_of_a_stream_are_put_together():
     assert [x.shape for x, _ in steps] == 3 * [(5,)]
     np.testing.assert_array_equal(cases_of(steps), range(12))
     with pytest.raises(StopIteration):
-        stream.launch(iterator)
+        stream.launch(iterator, RandomStream(0))
 
 
 def test_one_transform_after_another():
@@ -84,12 +84,16 @@ def test_a_dataset_knows_its_feed_until_something_is_made_of_it():
     assert feeds.attached(dataset.map(lambda x: x)) is None
 
 
-def test_a_large_data_set_is_streamed(monkeypatch):
-    feed = feeds.Resident((CASES, None, None), 5)
-    assert feed.fits
-    monkeypatch.setattr(feeds, "MOST_RESIDENT", 4 * 23 - 1)
-    assert not feed.fits
-    assert feeds.attached(datasets.batches(binary_states(5), seed=0)) is None
+def test_of_a_large_data_set_only_a_launchs_part_is_on_the_device(monkeypatch):
+    whole = batches(feeds.Resident((CASES, None, 1 + CASES[:, 0]), 5))
+    monkeypatch.setattr(feeds, "MOST_RESIDENT", 4 * 23)
+    for cases in (CASES, tf.constant(CASES)):
+        feed = feeds.Resident((cases, None, 1 + CASES[:, 0]), 5)
+        assert not feed.fits
+        assert len(feed.launch(iter(feed.launches(2)), RandomStream(0)).cases[0]) == 10
+        for (x, weights), (x_there, weights_there) in zip(batches(feed), whole, strict=True):
+            np.testing.assert_array_equal(weights, weights_there)
+            np.testing.assert_array_equal(x[weights > 0], x_there[weights > 0])
 
 
 def test_grey_levels_become_states_drawn_anew():
@@ -129,10 +133,24 @@ def test_a_dataset_of_grey_levels_is_learned_from_as_states(eager):
     assert not np.array_equal(seen[:40], seen[40:])
 
 
-def test_keras_shuffles_by_the_same_seed():
+def test_a_seed_of_all_generators_rules_a_machine_without_one():
     orders = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
-        orders.append(cases_of(batches(feeds.Resident((CASES, None, None), 5))))
+        orders.append(cases_of(batches(feeds.Resident((CASES, None, None), 5), draws=RandomStream())))
     np.testing.assert_array_equal(orders[0], orders[1])
     assert not np.array_equal(orders[0], orders[2])
+
+
+@pytest.mark.parametrize("binarize", ["sample", "none"])
+def test_a_pipeline_begins_with_any_pass(binarize):
+    """Its order and its samples are those that the pass would have had; iterators that are not used count nothing."""
+
+    def passes(epoch, number):
+        data = datasets.batches(np.linspace(0, 1, 30)[:, None], np.arange(30), 8, binarize, seed=0, epoch=epoch)
+        iter(data)
+        return [[(x.numpy().ravel().tolist(), y.numpy().tolist()) for x, y in data] for _ in range(number)]
+
+    first, second, third = passes(0, 3)
+    assert first != second != third
+    assert passes(2, 1) == [third]

@@ -6,5 +6,14 @@ from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
 from keras_rbm.callbacks.mixing_monitor import MixingMonitor
 from keras_rbm.callbacks.piano_rolls import PianoRolls
 from keras_rbm.callbacks.pictures import Pictures
+from keras_rbm.checkpoints import Checkpoint
 
-__all__ = ["FrameLikelihoodMonitor", "FreeEnergyGap", "LikelihoodMonitor", "MixingMonitor", "PianoRolls", "Pictures"]
+__all__ = [
+    "Checkpoint",
+    "FrameLikelihoodMonitor",
+    "FreeEnergyGap",
+    "LikelihoodMonitor",
+    "MixingMonitor",
+    "PianoRolls",
+    "Pictures",
+]

@@ -50,6 +50,7 @@ class PianoRolls(keras.callbacks.Callback):
         plots.piano_rolls({"training": roll}, dt, lowest)  # refuses what is no roll now, not after an epoch
         self.num_frames = len(roll) if num_frames is None else positive_integer(num_frames, "num_frames")
         self.roll, self.dt, self.lowest = np.asarray(roll)[: self.num_frames], dt, lowest
+        self.log_dir = Path(log_dir)
         self._writer = tf.summary.create_file_writer(str(log_dir))
 
     def set_model(self, model: Any) -> None:
@@ -60,7 +61,8 @@ class PianoRolls(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every:
             return
-        (generated,) = np.asarray(self.model.generate(self.num_frames, num_sequences=1))
+        with self.model.set_aside("piano rolls"):
+            (generated,) = np.asarray(self.model.generate(self.num_frames, num_sequences=1))
         figure = plots.piano_rolls({"training": self.roll, "generated": generated}, self.dt, self.lowest)
         with self._writer.as_default(step=epoch):
             tf.summary.image("piano_rolls", plots.to_array(figure)[None])

@@ -16,7 +16,7 @@ from keras_rbm.arguments import positive_integer
 class Pictures(keras.callbacks.Callback):
     """Writes filters, reconstructions and fantasy particles as TensorBoard images, each n epochs.
 
-    The fantasy particles go on from one writing to the next.
+    The fantasy particles go on from one writing to the next. Training is not disturbed.
 
     Args:
         log_dir: the folder that TensorBoard reads.
@@ -44,15 +44,17 @@ class Pictures(keras.callbacks.Callback):
         self.image_shape = image_shape
         self.x = np.asarray(x, dtype="float32")
         plots.tile(self.x, 10, image_shape)  # refuses pictures of another size now, not after an epoch
+        self.log_dir = Path(log_dir)
         self._writer = tf.summary.create_file_writer(str(log_dir))
         self._particles: tf.Tensor | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every:
             return
-        if self._particles is None:
-            self._particles = self.model.initial_states(10)
-        self._particles, fantasies = self.model.run_chains(self._particles, self.num_steps)
+        with self.model.set_aside("pictures"):
+            if self._particles is None:
+                self._particles = self.model.initial_states(10)
+            self._particles, fantasies = self.model.run_chains(self._particles, self.num_steps)
         figures = {
             "filters": plots.filters(self.model._first_kernel(), self.image_shape),
             "reconstructions": plots.reconstructions(self.x, self.model.reconstruct(self.x), self.image_shape),

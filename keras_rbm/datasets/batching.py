@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_rbm import feeds, pipelines
 from keras_rbm.arguments import positive_integer
-from keras_rbm.random import Draws
+from keras_rbm.random import Draws, spawned, spawned_seed
 
 #: Cases that are drawn together.
 _TOGETHER = 4096
@@ -24,6 +24,7 @@ def batches(
     binarize: str = "sample",
     seed: int | None = None,
     shuffle: bool = True,
+    epoch: int = 0,
 ) -> tf.data.Dataset:
     """A pipeline of batches of `x` or `(x, y)`, in a new order and with new binary samples in each epoch.
 
@@ -36,6 +37,8 @@ def batches(
             above 0.5; `"none"` leaves grey levels as they are, probabilities.
         seed: rules order and samples.
         shuffle: whether the order is new each epoch.
+        epoch: the pass that it begins with, as if so many had been made before: where a plain Keras network, whose
+            training was interrupted, goes on (see `callbacks.Checkpoint`; machines of this package need it not).
 
     Raises:
         ValueError: for another word, grey levels outside [0, 1], no data, or another number of labels.
@@ -54,12 +57,16 @@ def batches(
         x = binarized(x, binarize)
     x = tf.constant(x)
     together = max(1, _TOGETHER // batch_size)  # batches that are drawn together, and then parted: much less to do
-    dataset = pipelines.array_batches(x if y is None else (x, y), together * batch_size, seed, shuffle)
+    dataset = pipelines.array_batches(
+        x if y is None else (x, y), together * batch_size, spawned_seed(seed, "order"), shuffle, epoch
+    )
     if binarize == "sample":
-        dataset = pipelines.with_keys(dataset, seed).map(_sampled, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = pipelines.with_keys(dataset, spawned_seed(seed, "samples"), epoch).map(
+            _sampled, num_parallel_calls=tf.data.AUTOTUNE
+        )
     dataset = dataset.rebatch(batch_size).apply(tf.data.experimental.assert_cardinality(-(-len(x) // batch_size)))
     transform = _sampled_cases if binarize == "sample" else None
-    resident = feeds.Resident((x, y, None), batch_size, shuffle, seed, transform)
+    resident = feeds.Resident((x, y, None), batch_size, shuffle, transform)
     return feeds.attach(dataset.prefetch(2), resident)
 
 
@@ -87,7 +94,7 @@ def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndar
     x = _checked(x, binarize)
     if binarize == "threshold":
         return (x > 0.5).astype("float32")
-    return _states(tf.constant(x), Draws(tf.constant([seed, 0], tf.int64))).numpy() if binarize == "sample" else x
+    return _states(tf.constant(x), Draws(spawned(seed, "binarized"))).numpy() if binarize == "sample" else x
 
 
 def _checked(x: Any, binarize: str) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from keras_rbm.files import replacing
 
 #: The file, in the folder that was read.
 NAME = "rolls.npz"
@@ -26,17 +26,6 @@ class Readings(NamedTuple):
     left_out: list[str]
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place at the end; if writing fails, nothing is left of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def fingerprint(folder: Path, files: Sequence[Path], *settings: Any) -> str:
     """A word that is another one when a setting, or the name, the size or the time of a file is."""
     listing = [(file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -48,7 +37,7 @@ def store(path: Path, mark: str, readings: Readings) -> None:
     if _is_anothers(path):
         return
     try:
-        with atomic_path(path) as part, part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
                 allow_pickle=False,

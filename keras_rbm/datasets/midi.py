@@ -13,6 +13,7 @@ import numpy as np
 from keras_rbm.datasets import cache as caches
 from keras_rbm.datasets.key import estimated_key
 from keras_rbm.datasets.sequences import Rolls, binary_roll, held_notes
+from keras_rbm.files import replacing
 
 _LONGEST = 3 * 3600.0  # seconds; what lasts longer has a damaged tempo or time
 _TICKS = 192  # a beat, unless a frame is shorter than 4 of them
@@ -147,7 +148,7 @@ def write(
     midi.instruments.append(part)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with caches.atomic_path(path) as unfinished:
+    with replacing(path) as unfinished:
         midi.write(str(unfinished))
 
 

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, auto
 
 import tensorflow as tf
 
 from keras_rbm.arguments import checked_seed
+from keras_rbm.random import spawned
 
 
-class Use(IntEnum):
+class Use(Enum):
     """What a seed is used for: each use has random numbers of its own."""
 
-    AIS_START = 1
-    AIS = 2
-    REVERSE_AIS = 3
-    STATES_OF_DATA = 4
-    SCORES = 5
-    FLIPPED_UNITS = 6
-    BURN_IN = 7
-    EXACT_DRAWS = 8
-    FRAMES = 9
+    AIS_START = auto()
+    AIS = auto()
+    REVERSE_AIS = auto()
+    STATES_OF_DATA = auto()
+    SCORES = auto()
+    FLIPPED_UNITS = auto()
+    BURN_IN = auto()
+    EXACT_DRAWS = auto()
+    FRAMES = auto()
 
 
 def key_of(seed: int | None, use: Use) -> tf.Tensor:
-    """Where the random numbers of one use of a seed start: 2^28 draws apart, and from those of training.
-
-    Under XLA a key has 32 bits a word, so what tells uses apart is in the low ones.
+    """Where the random numbers of one use of a seed start; training never sees them.
 
     Raises:
         ValueError: if the seed is none.
     """
-    return tf.constant([checked_seed(seed) or 0, use << 28], tf.int64)
+    return tf.constant(spawned(checked_seed(seed) or 0, "likelihood", use.name), tf.int64)
 
 
 def key_at(key: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_rbm import checks, export, pipelines
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
-from keras_rbm.random import Draws
+from keras_rbm.random import RandomStream
 from keras_rbm.samplers.chains import Clamp, clamped, run_chains
 from keras_rbm.scored import Scored
 from keras_rbm.training.learner import Learner
@@ -92,7 +92,7 @@ class Machine(Learner, Scored):
         return (self._checked_rows(x) for x, _ in pipelines.batches(data))
 
     @property
-    def _draws(self) -> Draws:
+    def _draws(self) -> RandomStream:
         return self.undirected().stream
 
     # --- samples

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_rbm.arguments import checked_num_classes
 from keras_rbm.models.machine import Machine
+from keras_rbm.random import spawned_seed
 from keras_rbm.units import Unit
 
 
@@ -42,10 +43,11 @@ def plain_network(
     if not machine.built:
         kind = type(machine).__name__
         raise ValueError(f"A {kind} must be built before a classifier starts from it. Pretrain it, or call it on data.")
-    initializer = keras.initializers.GlorotUniform(seed=machine.seed)
-    steps: list[list[keras.layers.Layer]] = [_dropped(input_dropout, machine.seed)]
+    initializer = keras.initializers.GlorotUniform(seed=spawned_seed(machine.seed, "classes"))
+    steps: list[list[keras.layers.Layer]] = [_dropped(input_dropout, spawned_seed(machine.seed, "input_dropout"))]
     for i, units in enumerate(hidden):
-        steps.append([units.as_layer(*weights_of(i), f"hidden_{i + 1}"), *_dropped(dropout, machine.seed)])
+        seed = spawned_seed(machine.seed, "dropout", i)
+        steps.append([units.as_layer(*weights_of(i), f"hidden_{i + 1}"), *_dropped(dropout, seed)])
     steps.append([keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes")])
     inputs = keras.Input((machine.visible.width + sum(beside),))
     if len(beside) < 2:  # the first layer sees all inputs

@@ -96,7 +96,7 @@ class RBM(AbstractRBM, Coupled, Machine):
             average all batches so far.
         activity_regularizer: penalty on the batch mean of the hidden units' means, `(1, units)`: see
             `keras_rbm.regularizers.Sparsity`.
-        kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
+        kernel_initializer: `None` is a normal distribution of deviation 0.01; drawn with `seed` unless it has its own.
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
 
     Raises:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
+from keras_rbm.random import set_aside
 from keras_rbm.scored import Scored, checked_model
 
 #: Random projections of the visible states that are looked at beside the free energy.
@@ -52,12 +53,11 @@ def mixing(model: Scored, num_steps: int = 1000, num_chains: int = 100) -> Mixin
     for name, number, least in (("num_steps", num_steps, 4), ("num_chains", num_chains, 2)):
         if positive_integer(number, name) < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={number}")
-    key = rbm.stream.key.numpy()
     if sampler.num_chains == 1:
         raise ValueError("Chains are compared, so the sampler must have at least 2. Received: num_chains=1")
-    start = rbm.initial_states(num_chains) if sampler.chains is None else tf.identity(sampler.chains.value)
-    trace = model._as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
-    rbm.stream.key.assign(key)
+    with set_aside([rbm.stream], "mixing"):
+        start = rbm.initial_states(num_chains) if sampler.chains is None else tf.identity(sampler.chains.value)
+        trace = model._as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
     trace = trace[:, :, trace.std((0, 1)) > 0]  # a statistic that never changes says nothing
     if not trace.size:
         return Mixing(float("nan"), float("nan"))

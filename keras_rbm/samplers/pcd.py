@@ -57,7 +57,7 @@ class PCD(Sampler):
         self.chains = self.add_weight(
             shape=(self.num_rows, rbm.visible.width),
             dtype=rbm.state_dtype,
-            initializer=lambda shape, dtype: self._initial(rbm, rbm.stream.previous()),
+            initializer=lambda shape, dtype: self._initial(rbm, rbm.stream.spawn("chains")),
             trainable=False,
             name="chains",
         )

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rbm.random import RandomStream
+from keras_rbm.random import RandomStream, spawned_seed
 from keras_rbm.training.learner import Learner
 
 
@@ -18,7 +18,7 @@ class Coupled(Learner):
         centered: whether to follow the centred gradient, which the data's and hidden units' means do not disturb.
         offset_rate: how fast those means move to the batch's, in (0, 1]; 1 takes each batch's own. The first steps
             average all batches so far.
-        kernel_initializer: `None` is a normal distribution of deviation 0.01, drawn with `seed`.
+        kernel_initializer: `None` is a normal distribution of deviation 0.01; drawn with `seed` unless it has its own.
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
         activity_regularizer: penalty on the batch mean of hidden units' means, `(1, units)`: see
             `keras_rbm.regularizers.Sparsity`.
@@ -45,7 +45,7 @@ class Coupled(Learner):
         self.centered, self.offset_rate = centered, float(offset_rate)
         self.stream = RandomStream(seed, name="stream")
         if kernel_initializer is None:
-            kernel_initializer = keras.initializers.RandomNormal(stddev=0.01, seed=seed)
+            kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
@@ -54,11 +54,19 @@ class Coupled(Learner):
         """Weights between two layers."""
         return self.add_weight(
             shape=shape,
-            initializer=self.kernel_initializer if initializer is None else initializer,
+            initializer=self._seeded(name) if initializer is None else initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name=name,
         )
+
+    def _seeded(self, name: str) -> Any:
+        """The kernel's initializer, with a seed for the kernel of that name if it has none."""
+        initializer = self.kernel_initializer
+        config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
+        if config.get("seed", 0) is not None:  # has one, or needs none
+            return initializer
+        return type(initializer).from_config({**config, "seed": spawned_seed(self.seed, name)})
 
     def _add_offset(self, shape: tuple[int, ...], name: str) -> keras.Variable:
         """A mean of what batches had."""

@@ -28,7 +28,7 @@ class Launches:
         num_parameters: of the learner.
         go_on: says, in a graph, whether no step before met a fault.
         logs: what is logged under some names, when all steps are done.
-        draws: random numbers for what a feed makes of its batches.
+        draws: random numbers for the order of data, and for what a feed makes of its batches.
         jit_compile: as `Learner.compile` has it.
     """
 
@@ -38,7 +38,7 @@ class Launches:
         num_parameters: int,
         go_on: Callable[[], tf.Tensor],
         logs: Callable[[list[str]], dict[str, tf.Tensor]],
-        draws: Draws | None,
+        draws: Draws,
         jit_compile: bool,
     ) -> None:
         self._step, self._num_parameters = step, num_parameters
@@ -47,7 +47,7 @@ class Launches:
 
     def run(self, feed: Resident | Stream, iterator: Iterator[Any]) -> dict[str, tf.Tensor]:
         """One launch: the next steps of `feed`."""
-        launch, kind = feed.launch(iterator), (feed.transform, feed.checked)
+        launch, kind = feed.launch(iterator, self._draws), (feed.transform, feed.checked)
         if kind not in self._functions:
             self._functions = {kind: self._compiled(*kind)}
         return self._functions[kind](launch)

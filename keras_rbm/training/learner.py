@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -13,9 +15,11 @@ import tensorflow as tf
 
 from keras_rbm import checks, pipelines
 from keras_rbm.arguments import positive_integer
+from keras_rbm.checkpoints import last_in_line
 from keras_rbm.compiled import Compiled
 from keras_rbm.feeds import Resident, Stream, attached
-from keras_rbm.random import Draws
+from keras_rbm.files import replacing
+from keras_rbm.random import RandomStream, set_aside
 from keras_rbm.training.faults import Batch, FaultRecord, Rules
 from keras_rbm.training.launches import MOST_STEPS, MOST_STREAMED_STEPS, MOST_WORK, Launches, steps_a_launch
 from keras_rbm.units import Unit
@@ -84,9 +88,35 @@ class Learner(Compiled, keras.Model, ABC):
         return self._gradients(batch).all_values
 
     @property
-    def _draws(self) -> Draws | None:
-        """Random numbers for what is made of data on their way, where something is."""
-        return None
+    @abstractmethod
+    def _draws(self) -> RandomStream:
+        """Random numbers for the order of data, and for what is made of them on their way."""
+
+    def set_aside(self, name: str) -> AbstractContextManager[None]:
+        """A context for what only looks on: random numbers drawn in it leave those that training will draw as they are.
+
+        Args:
+            name: of what looks on; others see other numbers.
+        """
+        return set_aside([layer for layer in self._flatten_layers() if isinstance(layer, RandomStream)], name)
+
+    # --- leaving
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """As `keras.Model.save`; what was there before stays whole until the new file is."""
+        self._replace(super().save, filepath, overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """As `keras.Model.save_weights`; what was there before stays whole until the new file is."""
+        self._replace(super().save_weights, filepath, overwrite, **kwargs)
+
+    def _replace(self, write: Callable[..., None], filepath: Any, overwrite: bool, **kwargs: Any) -> None:
+        path = Path(filepath)
+        if path.suffix not in (".keras", ".h5") or "://" in str(filepath) or (path.exists() and not overwrite):
+            write(filepath, overwrite, **kwargs)  # Keras refuses, knows the way, or asks
+            return
+        with replacing(path) as part:
+            write(part, overwrite, **kwargs)
 
     # --- states
 
@@ -169,7 +199,10 @@ class Learner(Compiled, keras.Model, ABC):
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
-        *args: Any,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *,
         sample_weight: Any = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
@@ -219,7 +252,9 @@ class Learner(Compiled, keras.Model, ABC):
                 x,
                 y,
                 batch_size,
-                *args,
+                epochs,
+                verbose,
+                last_in_line(callbacks),
                 sample_weight=sample_weight,
                 validation_data=validation_data,
                 steps_per_epoch=steps_per_epoch,
@@ -238,14 +273,9 @@ class Learner(Compiled, keras.Model, ABC):
             return attached(x)
         if not isinstance(shuffle, bool):
             return None
-        cases = x, y if self._looks_at_labels else None, sample_weight
-        if not Resident(cases, batch_size).fits:
-            return None
-        return Resident((self._in_state_dtype(x), *cases[1:]), batch_size, shuffle, checked=True)
-
-    def _in_state_dtype(self, x: Any) -> Any:
-        """`x`, if it is real, in the dtype of states; integers and booleans, which are smaller, as they are."""
-        return tf.cast(x, self.state_dtype) if tf.as_dtype(x.dtype).is_floating else x
+        if tf.as_dtype(x.dtype).size > tf.as_dtype(self.state_dtype).size:
+            x = tf.cast(x, self.state_dtype)
+        return Resident((x, y if self._looks_at_labels else None, sample_weight), batch_size, shuffle, checked=True)
 
     @property
     def _looks_at_labels(self) -> bool:
@@ -292,7 +322,8 @@ class Learner(Compiled, keras.Model, ABC):
         """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""
         self._assert_compile_called("evaluate")
         if kwargs.get("_use_cached_eval_dataset"):
-            return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+            with self.set_aside("evaluate"):
+                return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
         x, y, sample_weight = self._checked(x, y, sample_weight)
         feed = None
         if kwargs.get("steps") is None and not args:
@@ -303,7 +334,8 @@ class Learner(Compiled, keras.Model, ABC):
             x, y, sample_weight = feed.launches(self.steps_per_execution), None, None
             kwargs |= {"batch_size": None, "steps": feed.num_steps}
         try:
-            return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+            with self.set_aside("evaluate"):
+                return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
         finally:
             self._test_feed = Stream()
 
@@ -315,7 +347,9 @@ class Learner(Compiled, keras.Model, ABC):
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.test_on_batch`, with the checks of `fit`."""
         self._assert_compile_called("test_on_batch")
-        return super().test_on_batch(*self._checked(x, y, sample_weight), **kwargs)
+        checked = self._checked(x, y, sample_weight)
+        with self.set_aside("evaluate"):
+            return super().test_on_batch(*checked, **kwargs)
 
     def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> tuple[Any, Any, Any]:
         """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it.

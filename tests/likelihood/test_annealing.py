@@ -13,7 +13,7 @@ from keras_rbm import RBM
 from keras_rbm.likelihood import LogPartition, ais, exact_log_partition, log_likelihood, reverse_ais
 from keras_rbm.likelihood import bounds as bounds_module
 from keras_rbm.likelihood import exact as exact_module
-from keras_rbm.likelihood.keys import key_at, key_of
+from keras_rbm.likelihood.keys import Use, key_at, key_of
 from keras_rbm.random import Draws
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import (
@@ -265,7 +265,7 @@ def test_each_use_of_a_seed_has_random_numbers_of_its_own(compiled):
     drawn = [
         numbers(key_of(seed, use), tf.constant(sweep)).numpy()
         for seed in (0, 1)
-        for use in range(1, 8)
+        for use in Use
         for sweep in (0, 1, 9999)
     ]
     assert len(np.unique(np.concatenate(drawn), axis=0)) == 2 * len(drawn)

@@ -183,8 +183,8 @@ def test_a_negative_phase_changes_nothing_but_the_key():
 
 
 def test_swaps_carry_cold_chains_from_mode_to_mode():
-    """Two modes, all units on or all off, equally likely, which Gibbs sampling alone does not leave in 200 sweeps."""
-    num, steps = 1000, 200
+    """Two modes, all units on or all off, equally likely, which Gibbs sampling alone does not leave in 1000 sweeps."""
+    num, steps = 1000, 1000
     found = {}
     for name in ("pcd", "parallel_tempering"):
         sampler = samplers.get(name, num_steps=steps, num_chains=num, dtype="float64")

@@ -21,7 +21,7 @@ from keras_rbm.models.deep.layered import Layered
 from keras_rbm.models.deep.mean_field import Posterior, mean_field
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM, with_zero_gradients
-from keras_rbm.random import Draws
+from keras_rbm.random import Draws, spawned_seed
 from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
 from keras_rbm.training.faults import Batch
@@ -356,7 +356,7 @@ class DBM(Layered):
         """Rows drawn from an array, or the first batch of a dataset."""
         if checks.is_array(x):
             x = np.asarray(x)
-            x = x[np.random.default_rng(self.seed).permutation(len(x))[:_CHAIN_STARTS]]
+            x = x[np.random.default_rng(spawned_seed(self.seed, "chain starts")).permutation(len(x))[:_CHAIN_STARTS]]
         rows = next(self._checked_batches(x), None)
         if rows is None:
             raise ValueError("Data must have at least one row. Received: none")

@@ -17,7 +17,7 @@ from keras_rbm.models.deep.greedy import Pretraining, initialize_from_below
 from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM
-from keras_rbm.random import Draws
+from keras_rbm.random import Draws, spawned_seed
 from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.couplings import COUPLING_OPTIONS
 from keras_rbm.training.faults import Batch
@@ -107,7 +107,7 @@ class DBN(Labelled):
                 hidden=clone(kind),
                 sampler=sampler if i == len(self.units) - 1 else "cd",
                 tied=i == len(self.units) - 1,
-                seed=None if self.seed is None else self.seed + i,
+                seed=spawned_seed(self.seed, "layer", i),
                 name=f"rbm_{i}",
                 dtype=self.dtype_policy,
                 **options,
@@ -278,7 +278,8 @@ class DBN(Labelled):
             sample_weight: for arrays, `(cases,)`.
             y: classes, `(cases,)`, for an array and a top with label units; a dataset gives `(x, y)` itself.
             validation_data: an array or dataset like `x`, or a pair of arrays `(x, y)`; the logs then have `val_*`.
-            callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list.
+            callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list. A
+                `Checkpoint` in the list has a folder for each layer inside its own, so finished layers are remembered.
             verbose: as in `fit`.
             options: these, and what else `RBM.compile` takes.
 

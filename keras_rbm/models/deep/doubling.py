@@ -12,6 +12,7 @@ from keras_rbm.arguments import clone
 from keras_rbm.models.class_head import with_labels
 from keras_rbm.models.deep.layered import Layered
 from keras_rbm.models.rbm import RBM, in_words
+from keras_rbm.random import spawned_seed
 from keras_rbm.units import Mixed, Unit
 
 
@@ -69,7 +70,7 @@ def doubled_rbms(dbm: Layered, doubled: bool) -> list[RBM]:
             visible=with_labels(below, labels, dtype=dbm.dtype_policy) if labels else below,
             hidden=clone(above),
             **dbm._coupling_options(),
-            seed=None if dbm.seed is None else dbm.seed + i,
+            seed=spawned_seed(dbm.seed, "rbm", i),
             dtype=dbm.dtype_policy,
             name=f"rbm_{i}",
         )

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from keras_rbm import checks, feeds, pipelines, samplers
 from keras_rbm.arguments import clone, positive_integer
+from keras_rbm.checkpoints import of_stage
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.rbm import RBM
-from keras_rbm.random import Draws
+from keras_rbm.random import Draws, spawned_seed
 
 #: Batches from which an upper layer's visible bias is first set.
 _ADAPT_BATCHES = 100
@@ -96,7 +97,9 @@ class Pretraining:
                 stream,
                 epochs=epochs,
                 validation_data=validation,
-                callbacks=self.callbacks(layer) if callable(self.callbacks) else self.callbacks,
+                callbacks=self.callbacks(layer)
+                if callable(self.callbacks)
+                else of_stage(self.callbacks, f"layer-{layer}"),
                 verbose=self.verbose,
             )
         finally:
@@ -128,11 +131,11 @@ class Pretraining:
                 filler(len(x), "float32") if a is None else a for a, filler in ((y, np.zeros), (weights, np.ones))
             ]
             cases = tuple(tf.convert_to_tensor(a) for a in (x, *filled))
-            batches = pipelines.array_batches(cases, self.batch_size, self.seed)
-            resident: feeds.Resident | None = feeds.Resident(cases, self.batch_size, seed=self.seed)
+            batches = pipelines.array_batches(cases, self.batch_size, spawned_seed(self.seed, "order", layer))
+            resident: feeds.Resident | None = feeds.Resident(cases, self.batch_size)
         else:
             batches, resident = x.map(_filled), feeds.attached(x)
-        keyed = pipelines.with_keys(batches, None if self.seed is None else self.seed + layer)
+        keyed = pipelines.with_keys(batches, spawned_seed(self.seed, "states", layer))
 
         @tf.autograph.experimental.do_not_convert
         def up(key: tf.Tensor, batch: feeds.Cases) -> feeds.Cases:

@@ -80,10 +80,7 @@ class Layered(Coupled, Labelled):
         widths = [int(input_shape[1]), *self.units, *([self.num_classes] if self.num_classes else [])]
         for layer, width in zip(self.groups, widths, strict=True):
             layer.build((None, width))
-        self.kernels = [
-            self._add_kernel(shape, f"kernel_{i}", self.kernel_initializer.clone())
-            for i, shape in enumerate(itertools.pairwise(widths))
-        ]
+        self.kernels = [self._add_kernel(shape, f"kernel_{i}") for i, shape in enumerate(itertools.pairwise(widths))]
         if self.centered:
             self.offsets = [self._add_offset((width,), f"offset_{i}") for i, width in enumerate(widths)]
             self.offset_age = self._add_offset((), "offset_age")

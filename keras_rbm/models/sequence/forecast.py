@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_rbm.models.sequence.generator import Generator
 from keras_rbm.models.sequence.learner import SequenceLearner
+from keras_rbm.random import RandomStream
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
@@ -36,6 +37,10 @@ class Forecast(SequenceLearner):
     @property
     def visible(self) -> Unit:
         return self.model.visible
+
+    @property
+    def _draws(self) -> RandomStream:
+        return self.model._draws
 
     @property
     def trainable_variables(self) -> list:

@@ -10,12 +10,14 @@ import tensorflow as tf
 
 from keras_rbm import export, samplers
 from keras_rbm.arguments import positive_integer
+from keras_rbm.checkpoints import of_stage
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.rbm import RBM, with_zero_gradients
 from keras_rbm.models.sequence.forecast import Forecast
 from keras_rbm.models.sequence.frame_rbms import FrameRBMs
 from keras_rbm.models.sequence.generator import Generator, Memory
 from keras_rbm.models.sequence.learner import shape_error
+from keras_rbm.random import RandomStream, spawned_seed
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import weighted_mean
@@ -113,11 +115,10 @@ class RNNRBM(Generator):
     def _recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
         """The layers that `recurrent` means."""
         if isinstance(recurrent, (int, np.integer)):
-            size, seed = positive_integer(recurrent, "recurrent"), self.seed
             recurrent = keras.layers.SimpleRNN(
-                size,
-                kernel_initializer=keras.initializers.GlorotUniform(seed),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+                positive_integer(recurrent, "recurrent"),
+                kernel_initializer=keras.initializers.GlorotUniform(spawned_seed(self.seed, "kernel")),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=spawned_seed(self.seed, "recurrent_kernel")),
                 dtype=self.dtype_policy,
             )
         layers = []
@@ -152,6 +153,10 @@ class RNNRBM(Generator):
         """The hidden units, which own the constant part of the hidden bias."""
         return self.rbm.hidden
 
+    @property
+    def _draws(self) -> RandomStream:
+        return self.rbm.stream
+
     def build(self, input_shape: Any) -> None:
         if self.built:
             return
@@ -164,8 +169,8 @@ class RNNRBM(Generator):
             if not layer.built:
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)[0]
-        normal = keras.initializers.RandomNormal(stddev=0.01, seed=self.seed)
         for name, to in (("w_uv", width), ("w_uh", self.units)):
+            normal = keras.initializers.RandomNormal(stddev=0.01, seed=spawned_seed(self.seed, name))
             setattr(self, name, self.add_weight(shape=(shape[-1], to), initializer=normal, name=name))
         self.built = True
 
@@ -297,6 +302,7 @@ class RNNRBM(Generator):
         batch_size: int = 100,
         recurrent_batch_size: int = 32,
         verbose: Any = "auto",
+        callbacks: Any = None,
         **kwargs: Any,
     ) -> list[keras.callbacks.History]:
         """Trains the RBM on single frames, in any order, and then the recurrence, to predict frames from the biases
@@ -308,7 +314,8 @@ class RNNRBM(Generator):
                 stage out.
             recurrent_epochs, recurrent_batch_size: of the recurrence; batches of sequences.
             optimizer: of both, each with a new copy.
-            kwargs: given to both trainings' `fit`: callbacks, shuffle.
+            callbacks: of both; a `Checkpoint` has a folder for each inside its own.
+            kwargs: given to both trainings' `fit`: shuffle.
 
         Returns:
             a `History` for each stage.
@@ -345,7 +352,8 @@ class RNNRBM(Generator):
             if verbose:
                 print(title)
             learner.compile(keras.optimizers.deserialize(config))
-            histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, **kwargs))
+            stage = of_stage(callbacks, "frames" if learner is self.rbm else "recurrence")
+            histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, callbacks=stage, **kwargs))
         return histories
 
     # --- leaving
