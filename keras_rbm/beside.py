@@ -14,6 +14,8 @@ from keras_rbm.files import replacing
 
 #: What TensorBoard counts in batches.
 _OF_BATCHES = ("batch_", "evaluation_")
+#: How its files are named: then come the seconds since 1970.
+_EVENTS = "events.out.tfevents."
 
 
 class Beside:
@@ -36,20 +38,26 @@ class Beside:
                 for name, value in vars(callback).items()
                 if not _same(before.get(name, _NOTHING), value) and _is_plain(value)
             }
-            found.append({name: _encoded(value, arrays) for name, value in values.items()})
+            counted = {name: _encoded(value, arrays) for name, value in values.items()}
+            found.append({"counted": counted, "size": _size_of(callback)})
         return found
 
-    def restore(self, states: list[dict[str, Any]], arrays: list[np.ndarray], epochs: int) -> None:
-        """Gives callbacks what `state` said of them, and takes out what they wrote after so many epochs."""
+    def restore(self, states: list[dict[str, Any]], arrays: list[np.ndarray], epochs: int, began: float) -> None:
+        """Gives callbacks what `state` said of them, and takes out what they wrote later.
+
+        Args:
+            epochs: how many were done then.
+            began: when training did, in seconds since 1970; of files that are older nothing is taken.
+        """
         for callback, state in zip(self._callbacks, states, strict=False):
-            for name, value in state.items():
+            for name, value in state["counted"].items():
                 setattr(callback, name, _decoded(value, arrays))
-        for callback in self._callbacks:
-            if isinstance(callback, keras.callbacks.CSVLogger):
-                _trim_rows(Path(callback.filename), epochs)
-            elif log_dir := getattr(callback, "log_dir", None):
-                for path in Path(log_dir).rglob("events.out.tfevents.*"):
-                    _trim_events(path, epochs)
+            if state["size"] is not None and (_size_of(callback) or 0) > state["size"]:
+                os.truncate(callback.filename, state["size"])  # the file stays the one that the logger has opened
+        folders = {Path(each.log_dir) for each in self._callbacks if getattr(each, "log_dir", None)}
+        for path in {path for folder in folders for path in folder.rglob(f"{_EVENTS}*")}:
+            if int(path.name.removeprefix(_EVENTS).split(".")[0]) >= int(began):
+                _trim_events(path, epochs)
 
 
 # --- what they count
@@ -112,15 +120,15 @@ def _decoded(value: Any, arrays: list[np.ndarray]) -> Any:
 # --- what they wrote
 
 
-def _trim_rows(path: Path, epochs: int) -> None:
-    """Leaves the header and a row an epoch; the file stays the one that the logger has opened."""
-    if path.exists():
-        with path.open("rb") as file:
-            kept = [next(file, b"") for _ in range(1 + epochs)]
-        os.truncate(path, sum(len(line) for line in kept if line.endswith(b"\n")))
+def _size_of(callback: keras.callbacks.Callback) -> int | None:
+    """Bytes of the file to which a logger adds rows."""
+    if not isinstance(callback, keras.callbacks.CSVLogger) or not os.path.exists(callback.filename):
+        return None
+    return os.path.getsize(callback.filename)
 
 
 def _trim_events(path: Path, epochs: int) -> None:
+    """Leaves what TensorBoard was told of so many epochs."""
     kept, complete = [], True
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

@@ -32,6 +32,7 @@ class Progress(NamedTuple):
         epoch: how many epochs are done.
         stopped: whether a callback has ended it.
         seconds: that it took, all goes together.
+        began: when, in seconds since 1970.
         logs: what each epoch logged.
         states: of the callbacks beside it.
         variables: name, shape and dtype of each variable.
@@ -42,6 +43,7 @@ class Progress(NamedTuple):
     epoch: int = 0
     stopped: bool = False
     seconds: float = 0.0
+    began: float = 0.0
     logs: Sequence[dict[str, float]] = ()
     states: Sequence[dict[str, Any]] = ()
     variables: Sequence[Any] = ()
@@ -140,9 +142,13 @@ class Checkpoint(keras.callbacks.Callback):
             raise PermissionError(f"{self.folder} cannot be written to. Give another folder for checkpoints.")
         sweep(self.folder)
         found, self._beside = self._newest(), Beside(list(self.beside or ()))
-        self._progress = Progress()
+        self._progress = Progress(began=time.time())
+        if self.model.built and self.model.optimizer is not None and not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         if found is not None:
             self._restore(*found)
+        elif self.model.built:
+            self._save(self._progress)
         self._started = self._saved = time.monotonic()
 
     def _restore(self, progress: Progress, values: list[np.ndarray]) -> None:
@@ -151,8 +157,6 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(
                 f"A network must be built before it goes on from {self.folder}. Call it on data, or give it an Input."
             )
-        if model.optimizer is not None and not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         variables, described = list(_variables(model)), _described(model)
         if described != [tuple(x) for x in progress.variables]:
             raise ValueError(
@@ -162,13 +166,13 @@ class Checkpoint(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=False):  # after these come those of callbacks
             variable.assign(value)
         self._progress = progress
-        self._beside.restore(list(progress.states), values[len(variables) :], progress.epoch)
+        self._beside.restore(list(progress.states), values[len(variables) :], progress.epoch, progress.began)
         model._initial_epoch = self.params.get("epochs", progress.epoch) if progress.stopped else progress.epoch
         if model.history is not None:
             for log in progress.logs:
                 for name, number in log.items():
                     model.history.history.setdefault(name, []).append(number)
-        if self.params.get("verbose"):
+        if self.params.get("verbose") and progress.epoch:
             print(f"Going on after epoch {progress.epoch} of {self.params.get('epochs')}, from {self.folder}")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

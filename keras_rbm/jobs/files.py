@@ -1,13 +1,17 @@
-"""How jobs treat the files of a folder: nothing of others' is touched, and what is written is written whole."""
+"""How jobs treat the folder that they write to: one at a time, and nothing of others' is touched."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import filelock
 import matplotlib.figure
+
+from keras_rbm.files import replacing, sweep
+
+_LOCK = ".lock"
 
 
 def check_free(path: Path, rest: str) -> None:
@@ -19,26 +23,35 @@ def check_free(path: Path, rest: str) -> None:
     Raises:
         FileExistsError: if anything is there.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(each.name != _LOCK for each in path.iterdir())):
         raise FileExistsError(f"{path} exists, and {rest}")
 
 
-def remove(paths: Iterable[Path]) -> None:
-    """Removes files and folders, where they exist."""
-    for path in paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside this one to write to, which takes its place in the end: whole, or not at all if killed."""
-    part = path.with_name(f"part-{path.name}")
-    yield part
-    part.replace(path)
+def alone_in(folder: Path) -> Iterator[None]:
+    """A folder, which is made, for this process alone; what a killed one had begun to write is removed.
+
+    Raises:
+        FileExistsError: if another process works in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _LOCK
+    try:
+        lock = filelock.FileLock(path).acquire(timeout=0)
+    except filelock.Timeout:
+        raise FileExistsError(f"Another process works in {folder}. Let it end, or choose another --output.") from None
+    with lock:
+        sweep(folder)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # where open files cannot be removed, this one stays
+                path.unlink()
 
 
 def save_figures(figures: Mapping[str, matplotlib.figure.Figure], folder: Path) -> None:
     """Each as a picture of its name."""
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+        with replacing(folder / f"{name}.png") as part:
+            figure.savefig(part)

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_rbm import datasets
 from keras_rbm.arguments import positive_integer
-from keras_rbm.jobs.files import replacing
+from keras_rbm.files import replacing
 from keras_rbm.samplers import get as get_sampler
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import likelihood, plots
+from keras_rbm.files import replacing
 from keras_rbm.jobs import files, measures
 from keras_rbm.jobs.dbn.run import DBNRun
 from keras_rbm.models import RBM
@@ -161,6 +162,6 @@ def write(run: DBNRun) -> dict[str, str]:
     files.save_figures(figures(run), run.folder / "figures")
     run.dbn.export(run.folder / "saved_model")
     measured = {**measure(run), **logistic_regression(run)}
-    with files.replacing(run.folder / "card.md") as part:
+    with replacing(run.folder / "card.md") as part:
         part.write_text(card(run, measured))
     return measured

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from keras_rbm.files import remove
 from keras_rbm.jobs import files, measures
 from keras_rbm.jobs.dbn import report
 from keras_rbm.jobs.dbn.config import DBNConfig, add_options
@@ -35,8 +35,21 @@ def train(options: argparse.Namespace) -> int:
     folder, config = _where(options, given)
     run = DBNRun(config, folder)
     run.check()  # before the models of an earlier run are gone
+    with files.alone_in(folder):
+        return _train(run, options)
+
+
+def _train(run: DBNRun, options: argparse.Namespace) -> int:
+    folder, config = run.folder, run.config
+    if (folder / "card.md").exists() and options.resume:
+        remove([folder / "checkpoints"])
+        print(f"The run in {folder} is finished. Start anew with --overwrite.")
+        return 0
     if options.overwrite and not options.resume:
-        files.remove(folder / name for name in WRITTEN)
+        remove([folder / "checkpoints", folder / "card.md"])  # these first: killed now, the folder holds a run still
+        config.save(folder / "recipe.json")
+        remove(folder / name for name in WRITTEN if name != "recipe.json")
+    config.save(folder / "recipe.json")
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *config.layers))
     print(f"A DBN {sizes} on {run.data.name} ({len(run.training_rows)} training cases), into {folder}")
     if run.data.y_train is None:
@@ -53,7 +66,7 @@ def train(options: argparse.Namespace) -> int:
             f"in {folder}.\nGo on with:  keras-rbm train --resume --output {folder}"
         )
         return 130
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    remove([folder / "checkpoints"])
     _print_summary(run, measured, time.monotonic() - started)
     return 0
 
@@ -64,8 +77,6 @@ def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, DB
     folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
     if options.resume:
         config = DBNConfig.load(folder / "recipe.json")
-        if (folder / "card.md").exists():
-            raise ValueError(f"The run in {folder} is finished. Start anew with --overwrite.")
         if config != replace(config, **given):
             raise ValueError(
                 f"--resume goes on with the run's own recipe. Received: other values among {', '.join(given)}. Leave "

@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from keras_rbm.files import remove
 from keras_rbm.jobs import files
 from keras_rbm.jobs.music import report
 from keras_rbm.jobs.music.config import MusicConfig, add_options
@@ -36,7 +37,7 @@ def music(options: argparse.Namespace) -> int:
     with _warnings_as_lines():
         run.check()  # before the music of an earlier run is gone
         if options.overwrite:
-            files.remove(written(folder))
+            remove(written(folder))
         sizes = f"{run.tunes.notes[1] - run.tunes.notes[0] + 1}-{config.units}"
         print(
             f"An RNN-RBM {sizes}, recurrence {config.cell} of {config.recurrent}, on {run.tunes.name} "

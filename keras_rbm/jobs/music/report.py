@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_rbm import datasets, likelihood, plots
 from keras_rbm.datasets import Rolls
+from keras_rbm.files import replacing
 from keras_rbm.jobs import files, measures
 from keras_rbm.jobs.music.run import FRAMES, SWEEPS, MusicRun
 from keras_rbm.version import __version__
@@ -159,7 +160,7 @@ def write(run: MusicRun) -> dict[str, str]:
     files.save_figures(figures(run), run.folder / "figures")
     run.model.export(run.folder / "saved_model")
     measured = measure(run)
-    with files.replacing(run.folder / "card.md") as part:
+    with replacing(run.folder / "card.md") as part:
         part.write_text(card(run, measured))
     return measured
 

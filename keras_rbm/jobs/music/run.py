@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,15 +14,16 @@ import numpy as np
 
 from keras_rbm import datasets
 from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls
+from keras_rbm.checkpoints import Checkpoint
 from keras_rbm.datasets import Rolls
-from keras_rbm.jobs.files import replacing
+from keras_rbm.files import replacing
 from keras_rbm.jobs.music.config import CELLS, MusicConfig
 from keras_rbm.models import RNNRBM
 from keras_rbm.samplers import CD
 
 FRAMES = 100  # of a training sequence, at most
 SWEEPS = 15  # of contrastive divergence
-_WRITTEN = ("model.keras", "saved_model", "figures", "logs", "card.md")
+_WRITTEN = ("model.keras", "saved_model", "figures", "logs", "card.md", "checkpoints", "recipe.json")
 
 
 def written(folder: Path) -> Iterator[Path]:
@@ -127,8 +127,9 @@ class MusicRun:
 
     def train(self) -> None:
         """Trains the model and saves it."""
-        config, started = self.config, time.monotonic()
+        config = self.config
         keras.utils.set_random_seed(config.seed)
+        self.epoch = self._checkpoint.epoch
         training = self.parts[0]
         x, mask = datasets.subsequences(training, FRAMES)
         self.model.adapt(x, mask)
@@ -140,8 +141,12 @@ class MusicRun:
             history = self.model.fit(
                 x, mask, batch_size=self.batch_size, epochs=config.epochs, callbacks=self._callbacks(), verbose=0
             )
-        self.curves, self.seconds = history.history, time.monotonic() - started
+        self.curves, self.seconds = history.history, self._checkpoint.progress.seconds
         self.save()
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.folder / "checkpoints", seconds=1.0)
 
     @property
     def batch_size(self) -> int:
@@ -153,10 +158,11 @@ class MusicRun:
         logs.mkdir(parents=True, exist_ok=True)
         few, many = max(1, self.config.epochs // 4), max(1, self.config.epochs // 30)
         return [
+            self._checkpoint,
             keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
             FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
             keras.callbacks.LambdaCallback(on_epoch_end=self._tell),
-            keras.callbacks.CSVLogger(str(logs / "history.csv")),
+            keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
             PianoRolls(logs / "rolls", training.rolls[0][: self.frames], tunes.dt, tunes.notes[0], every=few),
         ]
