@@ -253,6 +253,11 @@ BAD = {
     "instrument": (["--instrument", "Theremin"], "Received: instrument='Theremin'"),
     "instrument number": (["--instrument", 128], "Received: instrument=128"),
     "seed": (["--seed", -1], "`seed` must be an integer of at least 0"),
+    "huge seed": (["--seed", 2**32], "`seed` must be at most 4294967295"),
+    "units beyond memory": (["--units", 10**9, "--recurrent", 10**9], "would take 16,000,002,112.0 GB of memory"),
+    "recurrence beyond memory": (["--recurrent", 10**8], "with gradients, would take"),
+    "units beyond counts": (["--units", 2**31], "`units` must be at most 2147483647"),
+    "prime beyond counts": (["--prime", 2**31], "`prime` must be at most 2147483647"),
     "nothing there": (["--midi", "not_there"], "no MIDI file and no folder at"),
 }
 
@@ -277,6 +282,12 @@ def test_bad_midi_costs_no_music_of_the_run_before(tmp_path, tunes_folder, capsy
         (["--midi", empty], "at least one .mid or .midi file"),
         (["--midi", tunes_folder / "broken.mid"], "At least one MIDI file must be readable"),
         (["--midi", tunes_folder, "--dt", 0], "`dt` must be a positive number"),
+        (
+            ["--midi", tunes_folder, "--dt", 1e-9],
+            "`dt` must be from 0.001 to 60 seconds. Received: dt=1e-09, which makes",
+        ),
+        (["--midi", tunes_folder, "--dt", 1e9], "`dt` must be from 0.001 to 60 seconds"),
+        (["--midi", tunes_folder, "--dt", "nan"], "`dt` must be a positive number"),
         (["--midi", tunes_folder, "--notes", 80, 40], "Give notes=(40, 80)"),
         (["--midi", tunes_folder / "0.mid", "--dt", 5, "--prime", 1], "Tunes that are less than 3 are cut in tenths"),
         (["--midi", tunes_folder, "--prime", 40, "--frames", 50], "`prime` must be at most the frames"),

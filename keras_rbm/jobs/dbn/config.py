@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from keras_rbm import datasets
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
+from keras_rbm.checks import check_memory
 from keras_rbm.jobs.files import replacing
 from keras_rbm.samplers import get as get_sampler
 
@@ -31,7 +33,7 @@ class DBNConfig:
         seed: rules weights, order and samples.
 
     Raises:
-        ValueError: for counts that are not positive, and unknown words.
+        ValueError: for counts that are not positive, layers that no memory holds, and unknown words.
     """
 
     dataset: str = "digits"
@@ -58,13 +60,28 @@ class DBNConfig:
         for name in ("wake_sleep_epochs", "fine_tune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}")
+            if getattr(self, name):
+                positive_integer(getattr(self, name), name)
         for name in ("learning_rate", "wake_sleep_learning_rate", "fine_tune_learning_rate"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"`{name}` must be positive and finite. Received: {name}={getattr(self, name)}")
         if self.binarize not in datasets.BINARIZE:
             words = ", ".join(datasets.BINARIZE)
             raise ValueError(f"`binarize` must be one of {words}. Received: binarize={self.binarize!r}")
+        checked_seed(self.seed, LARGEST_NUMPY_SEED)
         self.make_sampler()
+        self.check_fits(num_visible=1)
+
+    def check_fits(self, num_visible: int) -> None:
+        """Refuses layers whose weights, 4 bytes each, this machine could not hold beside their gradients.
+
+        Raises:
+            ValueError: if they take more than there is.
+        """
+        number = sum(a * b for a, b in itertools.pairwise((num_visible, *self.layers)))
+        check_memory(
+            2 * 4 * number, f"The weights of `layers` {self.layers}, with gradients,", "Give smaller `layers`."
+        )
 
     def make_sampler(self) -> Any:
         return get_sampler(self.sampler, num_steps=self.gibbs_steps)
@@ -94,11 +111,29 @@ class DBNConfig:
 
         Raises:
             FileNotFoundError: if the folder holds no run.
+            ValueError: if the file is damaged, or of another version.
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path.parent} holds no run of keras-rbm train: {path.name} is missing")
-        stored = json.loads(path.read_text())
-        return cls(**{field.name: stored[field.name] for field in fields(cls)})
+        try:
+            return cls._from_stored(json.loads(path.read_text()))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is no recipe that this version of keras-rbm train wrote whole: {error}. Train anew, with "
+                "--overwrite or into another --output."
+            ) from error
+
+    @classmethod
+    def _from_stored(cls, stored: Any) -> DBNConfig:
+        if not isinstance(stored, dict):
+            raise ValueError(f"it holds {type(stored).__name__}, not fields")
+        known = {field.name for field in fields(cls)}
+        for what, names in (("lacks", known - stored.keys()), ("has", stored.keys() - known)):
+            if names:
+                raise ValueError(f"it {what} {', '.join(f'`{name}`' for name in sorted(names))}")
+        if not isinstance(stored["dataset"], str):
+            raise ValueError(f"`dataset` must be a word. Received: {stored['dataset']!r}")
+        return cls(**stored)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
