@@ -9,6 +9,10 @@ import numpy as np
 
 T = TypeVar("T")
 
+_MOST = 2**31 - 1  # counts become int32, which would wrap
+_LARGEST_SEED = 2**63 - 1  # keys are int64
+LARGEST_NUMPY_SEED = 2**32 - 1  #: of `keras.utils.set_random_seed`
+
 
 def get(identifier: Any, known: dict[str, type[T]], base: type, what: str, **kwargs: Any) -> T:
     """The object that `identifier` means: a name in `known`, a Keras config, or an object of type `base`.
@@ -41,10 +45,12 @@ def positive_integer(value: Any, name: str) -> int:
     """`value` as an `int`.
 
     Raises:
-        ValueError: if it is not an integer of at least 1; the argument is named.
+        ValueError: if it is not an integer of at least 1 and at most `2^31 - 1`; the argument is named.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    if value > _MOST:
+        raise ValueError(f"`{name}` must be at most {_MOST}. Received: {name}={value!r}")
     return int(value)
 
 
@@ -83,14 +89,16 @@ def checked_betas(betas: Any, first: float | None = None, name: str = "betas") -
     return betas
 
 
-def checked_seed(seed: Any) -> int | None:
+def checked_seed(seed: Any, largest: int = _LARGEST_SEED) -> int | None:
     """`seed` as an `int`, or `None`.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is neither, negative or larger than `largest`.
     """
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"`seed` must be an integer of at least 0, or None. Received: seed={seed!r}")
+    if seed > largest:
+        raise ValueError(f"`seed` must be at most {largest}. Received: seed={seed!r}")
     return int(seed)

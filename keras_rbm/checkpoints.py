@@ -119,18 +119,20 @@ class Checkpoint(keras.callbacks.Callback):
         return sorted(self.folder.glob("epoch-*.npz"), reverse=True)
 
     def _newest(self) -> tuple[Progress, list[np.ndarray]] | None:
-        files = self._files()
+        files, damage = self._files(), []
         for file in files:
             try:
-                return _read(file)
+                found = _read(file)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-                damage = error
-                if file is not files[-1]:
-                    warnings.warn(f"{file} is damaged, and the checkpoint before it is used: {error}", stacklevel=2)
-        if files:
+                damage.append(f"{file.name}: {error}")
+                continue
+            if damage:
+                warnings.warn(f"{self.folder}: {damage[0]}. The checkpoint before it is used.", stacklevel=2)
+            return found
+        if damage:
             raise ValueError(
-                f"{self.folder} has no checkpoint that can be read. Received: {files[0].name}: {damage}. Remove the "
-                "folder to start anew."
+                f"{self.folder} has no checkpoint that can be read. Received: {damage[0]}. Remove the folder to start "
+                "anew."
             )
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_rbm.units import Unit
 
 _CHUNK = 4096
+_UNKNOWN_MEMORY = 2**40  # where a system does not tell
 
 
 def is_array(x: Any) -> bool:
@@ -33,6 +35,20 @@ def shape_error(shape: Any, width: int | None) -> ValueError | None:
     return None
 
 
+def type_error(x: Any) -> TypeError | None:
+    """What is wrong with the type of an array or a tensor, if anything is."""
+    try:
+        dtype = tf.as_dtype(x.dtype)
+    except TypeError:  # dates, records
+        dtype = tf.string
+    if dtype.is_floating or dtype.is_integer or dtype.is_bool:
+        return None
+    return TypeError(
+        f"Inputs must be an array of numbers. Received: dtype={x.dtype}, shape={tuple(x.shape)}. If they are numbers: "
+        "x.astype('float32')."
+    )
+
+
 def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
     """`x` as an array of rows of a width, if it is known; integers are left to be cast a batch at a time.
 
@@ -47,11 +63,8 @@ def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
             raise ValueError(
                 "Inputs must be one array (give `y` as an argument of its own). " + str(ragged)
             ) from ragged
-        if x.dtype.kind not in "biuf":
-            raise TypeError(
-                f"Inputs must be an array of numbers. Received: dtype={x.dtype}, shape={x.shape}. If they are numbers: "
-                "x.astype('float32')."
-            )
+    if not_numbers := type_error(x):
+        raise not_numbers
     if x.ndim and not x.shape[0]:
         raise ValueError(f"Data must have at least one row. Received: shape={tuple(x.shape)}")
     if error := shape_error(x.shape, width):
@@ -86,6 +99,31 @@ def in_domain(units: Unit, x: tf.Tensor, missing: bool = False) -> tf.Tensor:
 def domain_error(units: Unit, x: np.ndarray, missing: bool = False) -> ValueError:
     """What is wrong with rows that are not `in_domain`."""
     return units.domain_error(units.fill(tf.constant(x)).numpy() if missing else x)
+
+
+def memory() -> int:
+    """How many bytes this machine has, or a terabyte where the system does not tell."""
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        size = 0
+    return size if size > 0 else _UNKNOWN_MEMORY
+
+
+def check_memory(num_bytes: int, what: str, advice: str) -> None:
+    """Refuses what this machine could not hold, before anything of it is there.
+
+    Args:
+        num_bytes: what it takes at least.
+        what, advice: the words for it, and the way out.
+
+    Raises:
+        ValueError: if that is more than there is.
+    """
+    if num_bytes > (there := memory()):
+        raise ValueError(
+            f"{what} would take {num_bytes / 1e9:,.1f} GB of memory, of which there are {there / 1e9:,.1f}. {advice}"
+        )
 
 
 def as_classes(y: Any) -> tf.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import feeds, pipelines
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.random import Draws, spawned, spawned_seed
 
 #: Cases that are drawn together.
@@ -50,6 +50,7 @@ def batches(
     ```
     """
     positive_integer(batch_size, "batch_size")
+    seed = checked_seed(seed)
     x = _checked(x, binarize)
     if y is not None and len(y) != len(x):
         raise ValueError(f"`y` must have one label a case. Received: {len(y)} labels for {len(x)} cases")
@@ -91,7 +92,7 @@ def binarized(x: np.ndarray, binarize: str = "sample", seed: int = 0) -> np.ndar
 
     Arguments and errors are those of `batches`.
     """
-    x = _checked(x, binarize)
+    x, seed = _checked(x, binarize), checked_seed(seed) or 0
     if binarize == "threshold":
         return (x > 0.5).astype("float32")
     return _states(tf.constant(x), Draws(spawned(seed, "binarized"))).numpy() if binarize == "sample" else x

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from keras_rbm.checks import check_memory
 from keras_rbm.datasets.data import Data, flattened, square
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -16,12 +19,13 @@ _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 def archive(path: str | Path) -> Data:
     """Reads `x_train`, and `y_train`, `x_test`, `y_test` where they are, from a `.npz` file; nothing is unpickled.
 
-    Inputs are `(cases, visible)` or pictures `(cases, height, width)`, labels are `(cases,)`. Without `x_test` a fifth
-    of the training set, drawn with seed 0, is set apart.
+    Inputs are `(cases, visible)` or pictures `(cases, height, width)`, labels, integers or names, are `(cases,)`.
+    Without `x_test` a fifth of the training set, drawn with seed 0, is set apart.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, lacks `x_train`, holds Python objects, or its arrays do not fit together.
+        ValueError: if it is damaged, lacks `x_train`, holds Python objects or more than memory does, or its arrays do
+            not fit together.
     """
     path = Path(path)
     arrays = _read(path)
@@ -37,6 +41,11 @@ def archive(path: str | Path) -> Data:
         if y is not None and (x is None or y.shape != (len(x),)):
             cases = "nothing" if x is None else f"{len(x)} cases"
             raise ValueError(f"`y_{split}` must have one label a case. Received: shape={y.shape} for {cases}")
+        if y is not None and len(strange := _no_labels(y)):
+            raise ValueError(
+                f"`y_{split}` must be integers, or names. Received: {strange[0]}, dtype={y.dtype}. Leave out cases "
+                "without a label."
+            )
     x_train, y_train = arrays["x_train"], arrays.get("y_train")
     source = f"{path.name}, its own test set"
     if "x_test" in arrays:
@@ -73,22 +82,52 @@ def archive(path: str | Path) -> Data:
     )
 
 
+def _no_labels(y: np.ndarray) -> np.ndarray:
+    """What of `y` is neither an integer nor a name."""
+    if y.dtype.kind == "f":
+        return y[~(np.isfinite(y) & (y == np.round(y)))]
+    return y[:0] if y.dtype.kind in "biuSU" else y
+
+
 def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"The data set must be a .npz file that exists. Received: {path}")
+    with _reading(path):
+        num_bytes = _claimed(path)
+    check_memory(num_bytes, str(path), "Give fewer cases, or smaller ones.")
+    with _reading(path), np.load(path, allow_pickle=False) as stored:
+        if "x_train" not in stored:
+            raise ValueError(f"it lacks `x_train` and holds {', '.join(stored.files) or 'nothing'}")
+        return {name: stored[name] for name in _ARRAYS if name in stored}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged archive leads to is said in a line."""
     try:
-        stored = np.load(path, allow_pickle=False)
-        if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array, not named ones")
-        with stored:
-            if "x_train" not in stored:
-                raise ValueError(f"it lacks `x_train` and holds {', '.join(stored.files) or 'nothing'}")
-            arrays = {name: stored[name] for name in _ARRAYS if name in stored}
-        if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-            raise ValueError(f"{', '.join(strange)} is no array")
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "it holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else error
+        yield
+    except Exception as error:
+        reason = str(error).split("\n")[0].rstrip(".")
+        if "Object arrays cannot be loaded" in reason:
+            reason = "it holds Python objects, which are never unpickled"
         raise ValueError(
             f"{path} cannot be read as a .npz file: {reason}. Write it by numpy.savez(path, x_train=..., y_train=...)."
         ) from error
-    return arrays
+
+
+def _claimed(path: Path) -> int:
+    """The bytes that the arrays would take, as they are and as float32, by what the headers say."""
+    with path.open("rb") as file:
+        if file.read(6) == np.lib.format.MAGIC_PREFIX:
+            raise ValueError("it holds a single array, not named ones")
+    total = 0
+    with zipfile.ZipFile(path) as stored:
+        for member in stored.infolist():
+            if member.filename.removesuffix(".npy") in _ARRAYS:
+                with stored.open(member) as file:
+                    old = np.lib.format.read_magic(file) == (1, 0)
+                    header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = header(file)
+                size = math.prod(shape)
+                total += max(member.file_size, size * dtype.itemsize) + 4 * size
+    return total

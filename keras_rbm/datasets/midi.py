@@ -16,6 +16,7 @@ from keras_rbm.datasets.sequences import Rolls, binary_roll, held_notes
 from keras_rbm.files import replacing
 
 _LONGEST = 3 * 3600.0  # seconds; what lasts longer has a damaged tempo or time
+_FRAMES = 0.001, 60  # seconds; of shorter ones a tune has millions, of longer ones none
 _TICKS = 192  # a beat, unless a frame is shorter than 4 of them
 _MOST_TICKS = 2**15 - 1  # a beat, in the file's header
 _NUMBER = (int, float, np.integer, np.floating)
@@ -29,15 +30,15 @@ def read(path: str | Path, dt: float = 0.3, notes: tuple[int, int] = (21, 108), 
     outside `notes`, are left out. Tempi count on the first track, which is where the format puts them.
 
     Args:
-        dt: seconds a frame.
+        dt: seconds a frame, from 0.001 to 60.
         notes: the lowest and the highest MIDI note number, both included; by default those of a piano.
         to_c: whether to transpose, by the nearest way, from the key to C major or C minor. The key is that of the key
             signature at the start, or else that of `estimated_key`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no MIDI file, has no notes that are kept, or lasts longer than 3 hours; for a `dt` that is
-            not positive, or a range of notes that is none.
+        ValueError: if it is no MIDI file, has no notes that are kept, or lasts longer than 3 hours; for a `dt` or notes
+            out of their range.
 
     Example:
 
@@ -253,6 +254,11 @@ def _checked(dt: float, notes: tuple[int, int]) -> tuple[float, tuple[int, int]]
     """Seconds a frame, and the lowest and the highest note."""
     if isinstance(dt, bool) or not isinstance(dt, _NUMBER) or not 0 < dt < math.inf:
         raise ValueError(f"`dt` must be a positive number of seconds. Received: dt={dt!r}")
+    if not _FRAMES[0] <= dt <= _FRAMES[1]:
+        raise ValueError(
+            f"`dt` must be from {_FRAMES[0]:g} to {_FRAMES[1]:g} seconds. Received: dt={dt!r}, which makes "
+            f"{3600 / dt:.3g} frames of an hour. Give about 0.25."
+        )
     if (
         not isinstance(notes, (tuple, list))
         or len(notes) != 2

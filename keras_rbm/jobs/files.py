@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import filelock
 import matplotlib.figure
 
-from keras_rbm.files import replacing, sweep
+from keras_rbm.files import remove, replacing, sweep
+from keras_rbm.jobs import recipes
 
 _LOCK = ".lock"
 
@@ -47,6 +49,13 @@ def alone_in(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):  # where open files cannot be removed, this one stays
                 path.unlink()
+
+
+def begin(folder: Path, config: Any, written: Iterable[Path]) -> None:
+    """Writes the recipe of a new run, and removes what an earlier one wrote; killed at any moment, it leaves a run."""
+    remove([folder / "checkpoints", folder / "card.md"])  # first, or they would be taken for those of the new recipe
+    recipes.save(config, folder)
+    remove(path for path in written if path.name != recipes.NAME)
 
 
 def save_figures(figures: Mapping[str, matplotlib.figure.Figure], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import keras
@@ -36,6 +37,7 @@ class PCD(Sampler):
 
     chains: keras.Variable
     num_chains: int
+    _owner: weakref.ref[AbstractRBM]
 
     def __init__(self, num_steps: int = 1, num_chains: int = 100, **kwargs: Any) -> None:
         super().__init__(num_steps, **kwargs)
@@ -48,12 +50,14 @@ class PCD(Sampler):
 
     def prepare(self, rbm: AbstractRBM) -> None:
         if self.built:
-            if self.chains.shape[1] != rbm.visible.width:
+            if self._owner() is not rbm:
                 raise ValueError(
                     f"A sampler's chains belong to one model. Received: a model with {rbm.visible.width} visible "
-                    f"units for chains of width {self.chains.shape[1]}. Give this model a sampler of its own."
+                    f"units for another one's chains of width {self.chains.shape[1]}. Give this model a sampler of its "
+                    "own."
                 )
             return
+        self._owner = weakref.ref(rbm)
         self.chains = self.add_weight(
             shape=(self.num_rows, rbm.visible.width),
             dtype=rbm.state_dtype,

@@ -130,8 +130,12 @@ class Learner(Compiled, keras.Model, ABC):
 
         Raises:
             ValueError: if the shape is another.
+            TypeError: if these are no numbers.
         """
-        x = tf.cast(tf.convert_to_tensor(x), self.state_dtype)
+        x = x if isinstance(x, np.ndarray) else tf.convert_to_tensor(x)
+        if not_numbers := checks.type_error(x):
+            raise not_numbers
+        x = tf.cast(x, self.state_dtype)
         if x.shape.rank is not None:
             known = width or (self.visible.width if self.built else None)
             if error := checks.shape_error(x.shape, known):

@@ -1,5 +1,6 @@
 """Data sets: shapes, ranges and splits; binary samples drawn afresh; files that are not what they should be."""
 
+import io
 import pickle
 import zipfile
 from itertools import pairwise
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_rbm import datasets, load
+from keras_rbm import checks, datasets, load
 from tests.support.statistics import SIGMAS
 
 X = np.random.default_rng(0).random((30, 6)).astype("float32")
@@ -314,6 +315,75 @@ def test_a_damaged_file(how, tmp_path):
         load(tmp_path / "bad.npz")
 
 
+def zipped(path, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> None:
+    """An archive whose `x_train` is these bytes."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x_train.npy", content)
+
+
+def header(shape: tuple, dtype: str = "<f4") -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def with_method(path, number: int) -> None:
+    """Says, in both places of the archive, that members are packed by this method."""
+    zipped(path, header((5, 5)) + bytes(100))
+    content = bytearray(path.read_bytes())
+    for place in (8, content.index(b"PK\x01\x02") + 10):
+        content[place : place + 2] = number.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+def bad_lzma(path) -> None:
+    zipped(path, header((5, 5)) + bytes(100), zipfile.ZIP_LZMA)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"x_train.npy") + 30
+    content[start : start + 10] = b"\xff" * 10
+    path.write_bytes(content)
+
+
+HOSTILE = {
+    "10 TB": (
+        lambda path: zipped(path, header((2_500_000_000, 1000)) + bytes(64)),
+        r"bad\.npz would take 20,000\.0 GB of memory, of which there are [\d.,]+\. Give fewer cases",
+    ),
+    "more than any number": (lambda path: zipped(path, header((2**62, 2**62))), "GB of memory"),
+    "unknown method": (lambda path: with_method(path, 99), "compression method is not supported"),
+    "damaged lzma": (bad_lzma, r"bad\.npz cannot be read as a \.npz file: Corrupt input data"),
+    "short array": (lambda path: zipped(path, header((40, 40)) + bytes(64)), "expected 6400 bytes got 64"),
+    "no array": (lambda path: zipped(path, b"hello" * 9), "magic string"),
+    "empty array": (lambda path: zipped(path, b""), "expected 8 bytes got 0"),
+    "later format": (lambda path: zipped(path, b"\x93NUMPY\x09\x00" + bytes(99)), r"cannot be read as a \.npz file"),
+    "long header": (
+        lambda path: zipped(path, b"\x93NUMPY\x01\x00\xff\xff" + header((5, 5))[10:].ljust(65535)),
+        "Header info length",
+    ),
+    "objects": (lambda path: zipped(path, header((5, 5), "|O") + bytes(200)), "Python objects, which are never"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file(make, message, tmp_path):
+    make(tmp_path / "bad.npz")
+    with pytest.raises(ValueError, match=message) as refused:
+        load(tmp_path / "bad.npz")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_unpacks_to_more_than_memory_holds(tmp_path, monkeypatch):
+    """It is refused by the sizes that its directory and headers claim: nothing is unpacked."""
+    np.savez_compressed(tmp_path / "bomb.npz", x_train=np.zeros((1000, 100), "uint8"))
+    assert (tmp_path / "bomb.npz").stat().st_size < 1000
+    monkeypatch.setattr(checks, "memory", lambda: 600_000)
+    assert load(tmp_path / "bomb.npz").x_test.shape == (200, 100)  # bytes, and the same as float32: 500 kB
+    monkeypatch.setattr(checks, "memory", lambda: 499_999)
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: pytest.fail("read"))
+    with pytest.raises(ValueError, match=r"bomb\.npz would take 0\.0 GB of memory"):
+        load(tmp_path / "bomb.npz")
+
+
 def test_a_single_array_under_the_name_of_an_archive(tmp_path):
     np.save(tmp_path / "one.npy", X)
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
@@ -336,6 +406,15 @@ BAD_ARRAYS = {
     "words": ({"x_train": np.array([["a", "b"]])}, "`x_train` must be numbers"),
     "no rows": ({"x_train": X[:0]}, "at least one case"),
     "no columns": ({"x_train": X[:, :0]}, "at least one case"),
+    "NaN": ({"x_train": X, "y_train": np.where(LABELS == 1, np.nan, LABELS)}, "`y_train` must be integers.*nan"),
+    "infinite": ({"x_train": X, "y_train": np.where(LABELS == 1, np.inf, LABELS)}, "`y_train` must be integers.*inf"),
+    "halves": ({"x_train": X, "y_train": LABELS / 2}, r"`y_train` must be integers, or names. Received: 0\.5"),
+    "complex": ({"x_train": X, "y_train": LABELS.astype("complex64")}, "`y_train` must be integers"),
+    "dates": ({"x_train": X, "y_train": LABELS.astype("M8[s]")}, "`y_train` must be integers"),
+    "NaN in the test set": (
+        {"x_train": X, "x_test": X[:2], "y_train": LABELS, "y_test": np.array([1.0, np.nan])},
+        "`y_test` must be integers",
+    ),
     "too few to split": ({"x_train": X[:4]}, "at least 5 cases. Received: 4"),
 }
 

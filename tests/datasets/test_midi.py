@@ -165,7 +165,10 @@ BAD_WRITES = {
     "no tempo": ({"tempo": 0}, "`tempo` must be a number from 4 to 1000. Received: tempo=0"),
     "tempo nan": ({"tempo": np.nan}, "`tempo` must be a number from 4 to 1000. Received: tempo=nan"),
     "velocity": ({"velocity": 0}, "`velocity` must be an integer from 1 to 127. Received: velocity=0"),
-    "short frames": ({"dt": 1e-5}, "At 100 beats a minute `dt` must be at least 7.3e-05 s. Received: dt=1e-05"),
+    "short frames": (
+        {"dt": 0.0015, "tempo": 4},
+        "At 4 beats a minute `dt` must be at least 0.0018 s. Received: dt=0.0015",
+    ),
 }
 
 
@@ -181,6 +184,11 @@ BAD_SETTINGS = {
     "negative dt": ({"dt": -0.3}, "`dt` must be a positive number of seconds. Received: dt=-0.3"),
     "dt nan": ({"dt": np.nan}, "`dt` must be a positive number of seconds. Received: dt=nan"),
     "dt infinite": ({"dt": np.inf}, "`dt` must be a positive number of seconds. Received: dt=inf"),
+    "tiny dt": (
+        {"dt": 1e-9},
+        "`dt` must be from 0.001 to 60 seconds. Received: dt=1e-09, which makes 3.6e[+]12 frames",
+    ),
+    "huge dt": ({"dt": 1e300}, "`dt` must be from 0.001 to 60 seconds. Received: dt=1e[+]300"),
     "dt a word": ({"dt": "0.3"}, "`dt` must be a positive number of seconds. Received: dt='0.3'"),
     "upside down": ({"notes": (108, 21)}, r"from the lowest to the highest.*\(108, 21\). Give notes=\(21, 108\)"),
     "too high": ({"notes": (21, 128)}, "`notes` must be two MIDI note numbers from 0 to 127"),

@@ -1,21 +1,30 @@
 """The command line: what it writes, what it leaves alone, how it stops and goes on."""
 
 import contextlib
+import errno
 import io
+import json
+import os
 import re
 import shutil
 import warnings
+import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
+import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_rbm
+from keras_rbm import checks
 from keras_rbm.jobs.cli import main
+from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import DBNRun
+from keras_rbm.jobs.files import alone_in
 from tests.support.cheap import compiled, run_eagerly
 
 SHORT = ["--epochs", 1, "--batch-size", 200, "--layers", 6, 4, "--wake-sleep-epochs", 0, "--fine-tune-epochs", 0]
@@ -23,7 +32,7 @@ TINY = ["--epochs", 1, "--batch-size", 200, "--layers", 8, 6, "--wake-sleep-epoc
 
 X = (np.random.default_rng(0).random((60, 9)) > 0.5).astype("float32")
 
-WRITTEN = {"dbn.keras", "classifier.keras", "saved_model", "figures", "logs", "card.md", "recipe.json", "progress.json"}
+WRITTEN = {"dbn.keras", "classifier.keras", "saved_model", "figures", "logs", "card.md", "recipe.json"}
 
 
 def run(*arguments) -> int:
@@ -32,6 +41,14 @@ def run(*arguments) -> int:
 
 def train(folder, *arguments) -> int:
     return run("train", "--output", folder, *arguments)
+
+
+def one_line(capsys) -> str:
+    """What was said on stderr, which must be a single line of the command's own."""
+    error = capsys.readouterr().err
+    assert error.startswith("keras-rbm: ")
+    assert error.count("\n") == 1
+    return error
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -209,6 +226,15 @@ BAD_RUNS = {
     "no learning": (["--learning-rate", "0"], "`learning_rate` must be positive and finite"),
     "NaN": (["--fine-tune-learning-rate", "nan"], "`fine_tune_learning_rate` must be positive and finite"),
     "nothing to resume": (["--resume"], "holds no run of keras-rbm train"),
+    "layers beyond memory": (
+        ["--layers", "1000000000", "1000000000"],
+        "with gradients, would take 8,000,000,008.0 GB of memory, of which there are",
+    ),
+    "layers beyond counts": (["--layers", "8", "2147483648"], "`layers` must be at most 2147483647"),
+    "epochs beyond counts": (["--fine-tune-epochs", "4294967297"], "`fine_tune_epochs` must be at most 2147483647"),
+    "negative seed": (["--seed", "-5"], "`seed` must be an integer of at least 0, or None. Received: seed=-5"),
+    "seed beyond NumPy's": (["--seed", str(2**32)], "`seed` must be at most 4294967295. Received: seed=4294967296"),
+    "huge seed": (["--seed", str(2**70)], "`seed` must be at most 4294967295"),
 }
 
 
@@ -245,6 +271,208 @@ def test_layers_that_are_no_numbers(layers, capsys):
         run("train", *layers)
     assert exit_status.value.code == 2
     assert "--layers" in capsys.readouterr().err
+
+
+# --- what is damaged
+
+RECIPES = {
+    "empty": ("", "Expecting value"),
+    "half": ('{"dataset": "digits", "lay', "Unterminated string"),
+    "binary": ("\x00\x01", "Expecting value"),
+    "deep": ("[" * 100_000, "recursion"),
+    "no object": ("[1, 2]", "it holds list, not fields"),
+    "a field less": ({"layers": None, "seed": ...}, "it lacks `seed`"),
+    "fields more": ({"momentum": 0.5, "decay": 1}, "it has `decay`, `momentum`"),
+    "layers a word": ({"layers": "many"}, "`layers` must be a positive integer"),
+    "layers a number": ({"layers": 5}, "not iterable"),
+    "epochs a word": ({"epochs": "ten"}, "`epochs` must be a positive integer"),
+    "rate a word": ({"learning_rate": "high"}, "not supported"),
+    "dataset a number": ({"dataset": 5}, "`dataset` must be a word. Received: 5"),
+    "dataset a list": ({"dataset": []}, "`dataset` must be a word"),
+    "old sampler": ({"sampler": "gibbs"}, "'cd', 'pcd'"),
+    "layers beyond memory": ({"layers": [10**9, 10**9]}, "GB of memory"),
+}
+
+
+@pytest.mark.parametrize(("recipe", "message"), RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("command", ["train", "evaluate", "sample", "export"])
+def test_a_damaged_recipe(command, recipe, message, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if isinstance(recipe, dict):
+        fields = {name: value for name, value in {**asdict(DBNConfig()), **recipe}.items() if value is not ...}
+        recipe = json.dumps(fields)
+    (folder / "recipe.json").write_text(recipe)
+    before = contents(tmp_path)
+    words = ("--resume", "--output", folder) if command == "train" else (folder,)
+    assert run(command, *words) == 1
+    error = one_line(capsys)
+    assert f"{folder / 'recipe.json'} is no recipe that this version of keras-rbm train wrote whole: " in error
+    assert message in error
+    assert error.endswith("Train anew, with --overwrite or into another --output.\n")
+    assert contents(tmp_path) == before
+
+
+def rezipped(path: Path, **changed: bytes | None) -> None:
+    """Other content of files in a .keras archive, given by the first word of their names; `None` removes one."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            if (data := changed.get(name.split(".")[0], data)) is not None:
+                archive.writestr(name, data)
+
+
+DAMAGES = {
+    "no zip": lambda path: path.write_bytes(b"hello" * 99),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "no config": lambda path: rezipped(path, config=None),
+    "half a config": lambda path: rezipped(path, config=b"{"),
+    "another config": lambda path: rezipped(path, config=b"[]"),
+    "no weights": lambda path: rezipped(path, model=None),
+    "other weights": lambda path: rezipped(path, model=b"hello"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_model(damage, finished, tmp_path, capsys):
+    """A file by itself, and that of a run."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("dbn.keras", "recipe.json"):
+        shutil.copy(finished / name, folder)
+    damage(folder / "dbn.keras")
+    before = contents(tmp_path)
+    assert run("evaluate", folder / "dbn.keras", "--dataset", "digits") == 1
+    error = one_line(capsys)
+    assert f"{folder / 'dbn.keras'} cannot be read as .keras: " in error
+    assert error.endswith("Save the model anew, by model.save(path).\n")
+    for words in (("evaluate", folder), ("sample", folder), ("export", folder)):
+        assert run(*words) == 1
+        assert f"The models of {folder} cannot be read as .keras: " in one_line(capsys)
+    assert contents(tmp_path) == before
+
+
+def test_a_run_without_its_model(finished, tmp_path, capsys):
+    shutil.copy(finished / "recipe.json", tmp_path)
+    assert run("evaluate", tmp_path) == 1
+    assert "dbn.keras is missing: training has not come so far" in one_line(capsys)
+
+
+def test_another_model_in_the_place_of_a_runs(finished, tmp_path, capsys):
+    shutil.copy(finished / "recipe.json", tmp_path)
+    shutil.copy(finished / "classifier.keras", tmp_path / "dbn.keras")
+    assert run("evaluate", tmp_path) == 1
+    assert "dbn.keras holds a Sequential" in one_line(capsys)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(99), b"hello"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_damaged_data(command, content, tmp_path, capsys):
+    (tmp_path / "bad.npz").write_bytes(content)
+    (tmp_path / "rbm.keras").touch()
+    before = contents(tmp_path)
+    words = ("--output", tmp_path / "run") if command == "train" else (tmp_path / "rbm.keras",)
+    assert run(command, *words, "--dataset", tmp_path / "bad.npz") == 1
+    assert "cannot be read as" in one_line(capsys)
+    assert contents(tmp_path) == before
+
+
+# --- where nothing can be written
+
+COMMANDS = {
+    "train": ("train", *SHORT),
+    "music": ("music", "--epochs", 1),
+    "sample": ("sample", "RUN", "--steps", 1),
+    "export": ("export", "RUN"),
+}
+
+
+@pytest.fixture(params=COMMANDS.values(), ids=COMMANDS)
+def command(request, finished) -> list:
+    return [finished if word == "RUN" else word for word in request.param]
+
+
+def test_an_output_below_a_file(command, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert run(*command, "--overwrite", "--output", tmp_path / "file" / "a" / "b.png") == 1
+    assert f"b.png lies below {tmp_path / 'file'}, which is a file. Choose another --output" in one_line(capsys)
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+def test_a_folder_that_cannot_be_written_to(command, tmp_path, capsys, monkeypatch):
+    """Whoever runs the tests may be allowed everything, so the system's answer is made up."""
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert run(*command, "--output", tmp_path / "new" / "b.png") == 1
+    assert "b.png cannot be written: it is not allowed. Choose another --output" in one_line(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]], ids=["", "overwrite"])
+def test_an_output_of_the_other_kind(command, overwrite, tmp_path, capsys):
+    """A file for a folder, a folder for a file."""
+    target = tmp_path / "there.png"
+    target.mkdir() if command[0] == "sample" else target.write_text("mine")
+    assert run(*command, *overwrite, "--output", target) == 1
+    assert str(target) in one_line(capsys)
+    assert list(tmp_path.rglob("*")) == [target]
+    assert target.is_dir() or target.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a/b"),
+            "No space left on device: a/b. Make room on the disk",
+        ),
+        (OSError(errno.EACCES, "Permission denied", "a/b"), "Permission denied: a/b. Change its rights, or choose"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system. Choose another --output."),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM\n at node"), "keras-rbm: OOM\n"),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "{{a b}} a/b; No space left on device [Op:SaveV2]"),
+            "keras-rbm: a/b; No space left on device. Make room on the disk",
+        ),
+        (
+            RuntimeError("Disable slist failed (file write failed: time = Sat\n, errno = 28, error message = 'No'"),
+            "keras-rbm: No space left on device. Make room on the disk",
+        ),
+        (MemoryError(), "too little memory"),
+        (ValueError("one\ntwo"), "one\n"),
+        (ValueError(), "ValueError"),
+    ],
+    ids=[
+        "full",
+        "denied",
+        "read-only",
+        "tensorflow",
+        "full in tensorflow",
+        "full in h5py",
+        "memory",
+        "lines",
+        "nothing",
+    ],
+)
+def test_an_error_is_one_line(error, message, tmp_path, capsys, monkeypatch):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(DBNRun, "check", fail)
+    assert train(tmp_path / "run", *SHORT) == 1
+    assert message in one_line(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_of_the_program_is_no_line(tmp_path, monkeypatch):
+    """Its traceback is what helps."""
+
+    def fail(*args):
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(DBNRun, "check", fail)
+    with pytest.raises(RuntimeError, match="unexpected"):
+        train(tmp_path / "run", *SHORT)
 
 
 # --- stopping and going on
@@ -293,19 +521,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stopped):
 
 def test_resuming_goes_on_where_it_stopped(interrupted, monkeypatch):
     """Finished stages are not repeated, the interrupted one goes on at its second epoch."""
-    folder = interrupted
-    epochs = {}
-    for cls in (keras_rbm.RBM, keras_rbm.DBN, keras.Sequential):
-        fit = cls.fit
+    folder, epochs = interrupted, []
 
-        def watched(self, *args, fit=fit, **kwargs):
-            history = fit(self, *args, **kwargs)
-            epochs.setdefault(type(self).__name__, []).append(history.epoch)
-            return history
+    def watched(self, epoch, logs=None):
+        epochs.append((type(self.model).__name__, epoch))
 
-        monkeypatch.setattr(cls, "fit", watched)
+    monkeypatch.setattr(keras.callbacks.CSVLogger, "on_epoch_begin", watched, raising=False)
     assert train(folder, "--resume") == 0
-    assert epochs == {"DBN": [[1, 2]], "Sequential": [[0], [0]]}
+    assert epochs == [("DBN", 1), ("DBN", 2), ("Sequential", 0), ("Sequential", 0)]
     assert {path.name for path in folder.iterdir()} == WRITTEN
     history = next(folder.glob("logs/*wake*/history.csv")).read_text().splitlines()
     assert [line.split(",")[0] for line in history] == ["epoch", "0", "1", "2"]
@@ -331,11 +554,29 @@ def test_resuming_with_the_same_options_is_accepted(interrupted, monkeypatch):
     assert train(interrupted, "--resume", *TINY, "--wake-sleep-epochs", 3) == 130
 
 
-def test_a_finished_run_is_not_resumed(finished, capsys):
+def test_a_finished_run_is_left_as_it_is(finished, capsys):
     before = contents(finished)
-    assert train(finished, "--resume") == 1
-    assert f"The run in {finished} is finished" in capsys.readouterr().err
+    assert train(finished, "--resume") == 0
+    assert f"The run in {finished} is finished" in capsys.readouterr().out
     assert contents(finished) == before
+
+
+def test_a_run_of_an_older_version_is_not_resumed(interrupted, capsys):
+    (interrupted / "progress.json").write_text("{}")
+    before = contents(interrupted)
+    assert train(interrupted, "--resume") == 1
+    assert "is of an older version, which saved otherwise. Start anew with --overwrite" in capsys.readouterr().err
+    assert contents(interrupted) == before
+
+
+@pytest.mark.parametrize("words", [["train", "--resume"], ["train", "--overwrite"], ["music", "--overwrite"]])
+def test_two_processes_do_not_write_to_one_folder(words, interrupted, capsys):
+    before = contents(interrupted)
+    with alone_in(interrupted):
+        assert run(*words, "--output", interrupted) == 1
+        error = one_line(capsys)
+    assert f"Another process works in {interrupted}. Let it end, or choose another --output." in error
+    assert contents(interrupted) == before
 
 
 def test_ctrl_c_before_anything_is_trained(npz, tmp_path, monkeypatch, capsys):
@@ -489,6 +730,40 @@ def test_bad_samples(arguments, message, finished, tmp_path, capsys, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", -5], "`seed` must be an integer of at least 0, or None. Received: seed=-5"),
+        (["--seed", 2**70], "`seed` must be at most 9223372036854775807"),
+        (["--num", 2**32 + 1], "`num` must be at most 2147483647"),
+        (["--steps", 2**32 + 1], "`steps` must be at most 2147483647"),
+        (["--num", 2**31 - 1], "2147483647 fantasies would take 670.0 GB of memory"),
+    ],
+    ids=["negative", "huge", "wraps", "steps wrap", "memory"],
+)
+def test_samples_that_cannot_be(arguments, message, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(checks, "memory", lambda: 10**11)
+    assert run("sample", finished, "--steps", 1, "--output", tmp_path / "a.png", *arguments) == 1
+    assert message in one_line(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_that_fails_leaves_the_picture_before(finished, tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_text("before")
+
+    def fill(self, path, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", fill)
+    assert run("sample", finished, "--num", 1, "--steps", 1, "--output", tmp_path / "a.png", "--overwrite") == 1
+    assert contents(tmp_path) == {"a.png": b"before"}
+
+
+def test_the_largest_seed_of_a_sample(finished, tmp_path):
+    arguments = ("--num", 1, "--steps", 1, "--seed", 2**63 - 1, "--output", tmp_path / "a.png")
+    assert run("sample", finished, *arguments) == 0
+
+
 def test_rows_that_are_no_pictures_are_not_drawn(own, tmp_path, capsys):
     assert run("sample", own["no pictures"], "--output", tmp_path / "fantasies.png") == 1
     assert "Only pictures can be drawn" in capsys.readouterr().err
@@ -502,6 +777,22 @@ def test_export_writes_elsewhere_and_touches_nothing(finished, tmp_path, capsys)
     assert contents(finished) == before
     model = tf.saved_model.load(str(tmp_path / "model"))
     assert model.sample(tf.constant(3), tf.constant(2)).shape == (3, 64)
+
+
+def test_overwriting_an_export_replaces_a_saved_model_alone(finished, tmp_path, capsys):
+    model = tmp_path / "model"
+    (model / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "variables/old", "notes.txt"):
+        (model / name).write_text("before")
+    before = contents(model)
+    assert run("export", finished, "--output", model, "--overwrite") == 1
+    assert "holds what no SavedModel has, so --overwrite does not touch it. Received: notes.txt" in one_line(capsys)
+    assert contents(model) == before
+    (model / "notes.txt").unlink()
+    assert run("export", finished, "--output", model, "--overwrite") == 0
+    assert not (model / "variables" / "old").exists()
+    assert tf.saved_model.load(str(model)).sample(tf.constant(3), tf.constant(2)).shape == (3, 64)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from keras_rbm.jobs.music.run import MusicRun
 from tests.support.cheap import run_eagerly
 
 TINY = ["--epochs", 2, "--units", 3, "--recurrent", 2, "--frames", 12, "--prime", 8, "--gibbs-steps", 2]
-WRITTEN = {"model.keras", "saved_model", "generated-1.mid", "generated-2.mid", "figures", "logs", "card.md"}
+SHOWN = {"model.keras", "saved_model", "generated-1.mid", "generated-2.mid", "figures", "logs", "card.md"}
+WRITTEN = SHOWN | {"recipe.json"}
 
 
 def run(folder, *arguments) -> int:
@@ -158,7 +159,7 @@ def test_the_output_says_what_the_card_says_and_where_to_go_on(finished):
     assert len(rows) > 6
     for name, value in rows[1:]:
         assert re.search(rf"^  {re.escape(name)} +{re.escape(value)}$", said, re.M) or name == "what"
-    for name in WRITTEN:
+    for name in SHOWN:
         assert name in said
     assert f"tensorboard --logdir {folder}/logs" in said
 
@@ -253,6 +254,11 @@ BAD = {
     "instrument": (["--instrument", "Theremin"], "Received: instrument='Theremin'"),
     "instrument number": (["--instrument", 128], "Received: instrument=128"),
     "seed": (["--seed", -1], "`seed` must be an integer of at least 0"),
+    "huge seed": (["--seed", 2**32], "`seed` must be at most 4294967295"),
+    "units beyond memory": (["--units", 10**9, "--recurrent", 10**9], "would take 16,000,002,112.0 GB of memory"),
+    "recurrence beyond memory": (["--recurrent", 10**8], "with gradients, would take"),
+    "units beyond counts": (["--units", 2**31], "`units` must be at most 2147483647"),
+    "prime beyond counts": (["--prime", 2**31], "`prime` must be at most 2147483647"),
     "nothing there": (["--midi", "not_there"], "no MIDI file and no folder at"),
 }
 
@@ -277,6 +283,12 @@ def test_bad_midi_costs_no_music_of_the_run_before(tmp_path, tunes_folder, capsy
         (["--midi", empty], "at least one .mid or .midi file"),
         (["--midi", tunes_folder / "broken.mid"], "At least one MIDI file must be readable"),
         (["--midi", tunes_folder, "--dt", 0], "`dt` must be a positive number"),
+        (
+            ["--midi", tunes_folder, "--dt", 1e-9],
+            "`dt` must be from 0.001 to 60 seconds. Received: dt=1e-09, which makes",
+        ),
+        (["--midi", tunes_folder, "--dt", 1e9], "`dt` must be from 0.001 to 60 seconds"),
+        (["--midi", tunes_folder, "--dt", "nan"], "`dt` must be a positive number"),
         (["--midi", tunes_folder, "--notes", 80, 40], "Give notes=(40, 80)"),
         (["--midi", tunes_folder / "0.mid", "--dt", 5, "--prime", 1], "Tunes that are less than 3 are cut in tenths"),
         (["--midi", tunes_folder, "--prime", 40, "--frames", 50], "`prime` must be at most the frames"),
@@ -331,10 +343,35 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
     model = keras.models.load_model(folder / "model.keras")
     assert np.abs(model.w_uv).max() > 0.05  # from 0.01 times a normal number, by steps of 0.1
     assert model.generate(3).shape == (1, 3, 88)
-    assert {path.name for path in folder.iterdir()} == {"model.keras", "logs"}
+    assert {path.name for path in folder.iterdir()} == {"model.keras", "logs", "checkpoints", "recipe.json"}
     again = shlex.split(re.search(r"(keras-rbm music .*)", said)[1])
     options = cli.parser().parse_args(again[1:])
-    assert (options.output, options.epochs, options.prime, options.overwrite) == (folder, 3, 8, True)
+    assert (options.output, options.resume) == (folder, True)
+
+
+def test_an_interrupted_run_goes_on_and_ends_where_it_would_have_ended(tmp_path, monkeypatch, capsys):
+    """Model, music and curves; each epoch is logged once."""
+    words = [*TINY, "--epochs", 3, "--learning-rate", 0.1]
+    assert run(tmp_path / "whole", *words) == 0
+
+    def stop(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_rbm.callbacks.PianoRolls, "on_epoch_begin", stop, raising=False)
+        assert run(tmp_path / "killed", *words) == 130
+    assert run(tmp_path / "killed", "--resume", "--epochs", 4) == 1
+    assert "--resume goes on with the run's own recipe" in capsys.readouterr().err
+    assert run(tmp_path / "killed", "--resume") == 0
+    whole, resumed = (tmp_path / name for name in ("whole", "killed"))
+    for a, b in zip(*(keras.models.load_model(x / "model.keras").get_weights() for x in (whole, resumed)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name in ("generated-1.mid", "generated-2.mid", "logs/history.csv"):
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes()
+    assert {path.name for path in resumed.iterdir()} == WRITTEN
+    assert run(resumed, "--resume") == 0
+    assert "is finished" in capsys.readouterr().out
 
 
 def test_ctrl_c_before_anything_is_trained(tmp_path, tunes_folder, monkeypatch, capsys):

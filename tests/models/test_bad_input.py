@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBN, RBM, callbacks, samplers, units
+from keras_rbm import DBM, DBN, RBM, arguments, callbacks, datasets, likelihood, samplers, units
 from tests.oracles.kinds import binary_states
 from tests.support.modes import MODES
 from tests.support.rewind import rewinding
@@ -264,6 +264,29 @@ def test_counts(make, name, value):
         make(value)
 
 
+@pytest.mark.parametrize("value", [2**31, 2**32 + 1, 2**70], ids=str)
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        (lambda n: RBM(n), "units"),
+        (lambda n: samplers.CD(num_steps=n), "num_steps"),
+        (lambda n: RBM(3, missing_steps=n), "missing_steps"),
+        (lambda n: compiled(RBM(3)).sample(2, n), "num_steps"),
+        (lambda n: compiled(RBM(3)).gibbs(X, n), "num_steps"),
+        (lambda n: datasets.batches(X, batch_size=n), "batch_size"),
+    ],
+    ids=["RBM", "CD", "missing", "sample", "gibbs", "batches"],
+)
+def test_counts_that_would_wrap(use, name, value):
+    """As int32, `2^32 + 1` is 1."""
+    with pytest.raises(ValueError, match=f"`{name}` must be at most 2147483647. Received: {name}={value}"):
+        use(value)
+
+
+def test_the_largest_count():
+    assert samplers.CD(num_steps=2**31 - 1).num_steps == 2**31 - 1
+
+
 def test_numpy_integers_are_integers():
     assert RBM(np.int64(3)).units == 3
     assert DBN(np.array([4, 3])).units == [4, 3]
@@ -297,6 +320,28 @@ def test_seeds(seed):
         RBM(3, seed=seed)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda seed: RBM(3, seed=seed),
+        lambda seed: DBN([4, 3], seed=seed),
+        lambda seed: datasets.batches(X, seed=seed),
+        lambda seed: datasets.binarized(X, seed=seed),
+        lambda seed: likelihood.ais(compiled(RBM(3)), num_chains=2, num_temperatures=2, seed=seed),
+    ],
+    ids=["RBM", "DBN", "batches", "binarized", "ais"],
+)
+def test_seeds_out_of_range(use):
+    with pytest.raises(ValueError, match=r"`seed` must be an integer of at least 0, or None\. Received: seed=-5"):
+        use(-5)
+    with pytest.raises(ValueError, match=r"`seed` must be at most 9223372036854775807\. Received: seed=11805916"):
+        use(2**70)
+
+
+def test_the_largest_seed():
+    assert compiled(RBM(3, seed=2**63 - 1)).seed == 2**63 - 1
+
+
 @pytest.mark.parametrize("precision", [0, -1.0, np.nan, np.inf, [1.0, 0.0], [], [[1.0]]], ids=repr)
 def test_precisions(precision):
     with pytest.raises(ValueError, match=r"`precision` must be positive and finite. Received"):
@@ -320,6 +365,28 @@ def test_units_and_chains_of_another_width():
         RBM(3, visible=shared).build((None, 6))
     with pytest.raises(ValueError, match="chains of width 5"):
         RBM(3, sampler=pcd).build((None, 6))
+
+
+@pytest.mark.parametrize("name", ["pcd", "fast_pcd", "parallel_tempering"])
+@pytest.mark.parametrize("make", [RBM, lambda n, **kwargs: DBM([4, n], **kwargs)], ids=["RBM", "DBM"])
+def test_chains_belong_to_one_model(make, name):
+    """Of the same width, too; the model itself may be built again, and a copy of the sampler is free."""
+    sampler = samplers.get(name, num_chains=4)
+    first = make(3, sampler=sampler)
+    first.build((None, 5))
+    chains = np.array(sampler.chains)
+    first.build((None, 5))
+    sampler.prepare(first.undirected())
+    with pytest.raises(ValueError, match=r"chains belong to one model.*Give this model a sampler of its own"):
+        make(3, sampler=sampler).build((None, 5))
+    np.testing.assert_array_equal(sampler.chains, chains)
+    make(3, sampler=arguments.clone(sampler)).build((None, 5))
+
+
+def test_a_sampler_without_chains_may_be_shared():
+    sampler = samplers.CD()
+    for _ in range(2):
+        RBM(3, sampler=sampler).build((None, 5))
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate"])
@@ -381,6 +448,47 @@ def test_states_of_another_width(method):
     rbm = compiled(RBM(3))
     with pytest.raises(ValueError, match=r"\(batch, 5\).*\(2, 4\)"):
         getattr(rbm, method)(np.zeros((2, 4)))
+
+
+WORDS = {
+    "words": ([["1", "0", "1", "0", "1"]], "(string|U1)"),
+    "an array of words": (X.astype(str), "<U"),
+    "a tensor of words": (tf.constant([["1"] * 5]), "string"),
+    "objects": (np.array([[None] * 5]), "object"),
+    "complex": (X.astype("complex64"), "complex64"),
+    "dates": (X.astype("M8[s]"), "datetime64"),
+}
+
+
+@pytest.mark.parametrize(("x", "dtype"), WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize(
+    ("make", "methods"),
+    [
+        (lambda: RBM(3), ("encode", "reconstruct", "reconstruction_error", "free_energy", "gibbs", "sample_h_from_v")),
+        (lambda: DBN([4, 3]), ("encode", "reconstruct", "reconstruction_error", "denoise")),
+        (lambda: DBM([4, 3]), ("encode", "reconstruct", "variational_free_energy")),
+    ],
+    ids=["rbm", "dbn", "dbm"],
+)
+def test_states_that_are_no_numbers(make, methods, x, dtype):
+    machine = compiled(make())
+    for method in methods:
+        with pytest.raises(TypeError, match=f"Inputs must be an array of numbers. Received: dtype=.*{dtype}"):
+            getattr(machine, method)(x)
+
+
+def test_both_sides_of_an_energy_are_numbers():
+    rbm = compiled(RBM(3))
+    for v, h in ((X.astype(str), np.zeros((32, 3))), (X, np.zeros((32, 3)).astype(str))):
+        with pytest.raises(TypeError, match="array of numbers"):
+            rbm.energy(v, h)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "int8", "uint8", "bool", ">f4"])
+def test_any_numbers_are_states(dtype):
+    rbm = compiled(RBM(3, seed=0))
+    x = tf.cast(X, dtype).numpy() if dtype == "bfloat16" else X.astype(dtype)
+    np.testing.assert_array_equal(rbm.free_energy(x), rbm.free_energy(X))
 
 
 @pytest.mark.parametrize("method", ["mean_v_from_h", "sample_v_from_h"])

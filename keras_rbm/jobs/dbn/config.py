@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+import itertools
+from dataclasses import dataclass
 from typing import Any
 
 from keras_rbm import datasets
-from keras_rbm.arguments import positive_integer
-from keras_rbm.files import replacing
+from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
+from keras_rbm.checks import check_memory
 from keras_rbm.samplers import get as get_sampler
 
 
@@ -31,7 +30,7 @@ class DBNConfig:
         seed: rules weights, order and samples.
 
     Raises:
-        ValueError: for counts that are not positive, and unknown words.
+        ValueError: for counts that are not positive, layers that no memory holds, and unknown words.
     """
 
     dataset: str = "digits"
@@ -49,6 +48,8 @@ class DBNConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.dataset, str):
+            raise ValueError(f"`dataset` must be a word. Received: {self.dataset!r}")
         self.layers = tuple(positive_integer(n, "layers") for n in self.layers)
         if len(self.layers) < 2:
             received = ", ".join(map(str, self.layers)) or "none"
@@ -58,13 +59,28 @@ class DBNConfig:
         for name in ("wake_sleep_epochs", "fine_tune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}")
+            if getattr(self, name):
+                positive_integer(getattr(self, name), name)
         for name in ("learning_rate", "wake_sleep_learning_rate", "fine_tune_learning_rate"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"`{name}` must be positive and finite. Received: {name}={getattr(self, name)}")
         if self.binarize not in datasets.BINARIZE:
             words = ", ".join(datasets.BINARIZE)
             raise ValueError(f"`binarize` must be one of {words}. Received: binarize={self.binarize!r}")
+        checked_seed(self.seed, LARGEST_NUMPY_SEED)
         self.make_sampler()
+        self.check_fits(num_visible=1)
+
+    def check_fits(self, num_visible: int) -> None:
+        """Refuses layers whose weights, 4 bytes each, this machine could not hold beside their gradients.
+
+        Raises:
+            ValueError: if they take more than there is.
+        """
+        number = sum(a * b for a, b in itertools.pairwise((num_visible, *self.layers)))
+        check_memory(
+            2 * 4 * number, f"The weights of `layers` {self.layers}, with gradients,", "Give smaller `layers`."
+        )
 
     def make_sampler(self) -> Any:
         return get_sampler(self.sampler, num_steps=self.gibbs_steps)
@@ -83,22 +99,6 @@ class DBNConfig:
             "batch_size": 100,
         }
         return cls(**{"dataset": dataset, **({} if dataset == "digits" else usual), **given})
-
-    def save(self, path: Path) -> None:
-        with replacing(path) as part:
-            part.write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-    @classmethod
-    def load(cls, path: Path) -> DBNConfig:
-        """That of a run.
-
-        Raises:
-            FileNotFoundError: if the folder holds no run.
-        """
-        if not path.is_file():
-            raise FileNotFoundError(f"{path.parent} holds no run of keras-rbm train: {path.name} is missing")
-        stored = json.loads(path.read_text())
-        return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -7,13 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_rbm import datasets
 from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.jobs import measures
-from keras_rbm.jobs.dbn import report
-from keras_rbm.jobs.dbn.run import DBNRun
+from keras_rbm.jobs.dbn import report, stored
 from keras_rbm.models import DBM, DBN, RBM
 
 
@@ -47,7 +44,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.path.is_dir():
         if options.dataset or options.binarize:
             raise ValueError("A run knows its data. Received: --dataset or --binarize with a folder. Leave them out.")
-        run = DBNRun.finished(options.path)
+        run = stored.run_in(options.path)
         seed = run.config.seed if options.seed is None else options.seed
         model, data, binarize = run.dbn, run.data, run.config.binarize
         found = report.measure(run)
@@ -71,7 +68,7 @@ def _saved_model(options: argparse.Namespace) -> RBM | DBN | DBM:
             "A saved model is a .keras file, and needs --dataset to be measured on. "
             f"Received: {options.path}, --dataset {options.dataset}"
         )
-    model = keras.models.load_model(options.path, compile=False)
+    model = stored.model_at(options.path)
     if not isinstance(model, (RBM, DBN, DBM)):
         raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {type(model).__name__}")
     return model

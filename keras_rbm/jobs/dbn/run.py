@@ -16,10 +16,11 @@ from keras_rbm.callbacks import Pictures
 from keras_rbm.checkpoints import Checkpoint, last_in_line
 from keras_rbm.checks import as_rows, check_domain
 from keras_rbm.files import replacing
+from keras_rbm.jobs import recipes
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.models import DBN
 
-#: What a run writes, and the only names that overwriting removes.
+#: What a run writes (`progress.json`: one of an older version), and the only names that overwriting removes.
 WRITTEN = (
     "dbn.keras",
     "classifier.keras",
@@ -28,6 +29,7 @@ WRITTEN = (
     "logs",
     "card.md",
     "recipe.json",
+    "progress.json",
     "checkpoints",
 )
 
@@ -59,7 +61,7 @@ class DBNRun:
         Raises:
             FileNotFoundError: if the folder holds no run.
         """
-        run = cls(DBNConfig.load(folder / "recipe.json"), folder)
+        run = cls(recipes.load(DBNConfig, folder, "train"), folder)
         run.dbn = keras.models.load_model(folder / "dbn.keras", compile=False)
         if (folder / "classifier.keras").exists():
             run.classifier = keras.models.load_model(folder / "classifier.keras")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from keras_rbm.files import remove
-from keras_rbm.jobs import files, measures
+from keras_rbm.jobs import files, measures, recipes
 from keras_rbm.jobs.dbn import report
 from keras_rbm.jobs.dbn.config import DBNConfig, add_options
 from keras_rbm.jobs.dbn.run import WRITTEN, DBNRun
@@ -45,11 +45,8 @@ def _train(run: DBNRun, options: argparse.Namespace) -> int:
         remove([folder / "checkpoints"])
         print(f"The run in {folder} is finished. Start anew with --overwrite.")
         return 0
-    if options.overwrite and not options.resume:
-        remove([folder / "checkpoints", folder / "card.md"])  # these first: killed now, the folder holds a run still
-        config.save(folder / "recipe.json")
-        remove(folder / name for name in WRITTEN if name != "recipe.json")
-    config.save(folder / "recipe.json")
+    if not options.resume:
+        files.begin(folder, config, [folder / name for name in WRITTEN])
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *config.layers))
     print(f"A DBN {sizes} on {run.data.name} ({len(run.training_rows)} training cases), into {folder}")
     if run.data.y_train is None:
@@ -76,12 +73,12 @@ def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, DB
     dataset = given.get("dataset", "digits")
     folder = options.output or Path("saved_models") / f"{Path(dataset).stem}-dbn"
     if options.resume:
-        config = DBNConfig.load(folder / "recipe.json")
-        if config != replace(config, **given):
+        config = recipes.load(DBNConfig, folder, "train")
+        if (folder / "progress.json").exists():
             raise ValueError(
-                f"--resume goes on with the run's own recipe. Received: other values among {', '.join(given)}. Leave "
-                "them out, or start anew with --overwrite."
+                f"The run in {folder} is of an older version, which saved otherwise. Start anew with --overwrite."
             )
+        recipes.check_same(config, given)
         return folder, config
     if not options.overwrite:
         files.check_free(

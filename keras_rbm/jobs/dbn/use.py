@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from keras_rbm import plots
+from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.checks import check_memory
+from keras_rbm.files import replacing
 from keras_rbm.jobs import files
-from keras_rbm.jobs.dbn.run import DBNRun
+from keras_rbm.jobs.dbn import stored
 
 _UNTOUCHED = "was not touched. Choose another --output, or --overwrite."
+_SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
 
 
 def add_to(commands: Any) -> None:
@@ -35,33 +39,47 @@ def add_to(commands: Any) -> None:
 
 def sample(options: argparse.Namespace) -> int:
     """Draws fantasies of a finished run as a picture."""
-    run = DBNRun.finished(options.folder)
+    seed = checked_seed(options.seed)
+    number, num_steps = positive_integer(options.num, "num"), positive_integer(options.steps, "steps")
+    run = stored.run_in(options.folder)
     if not run.data.image_shape:
         raise ValueError(f"Only pictures can be drawn. Received: {run.data.name}, whose rows are no pictures")
     if options.output.suffix != ".png":
         raise ValueError(f"--output must end in .png. Received: {options.output}")
+    if options.output.is_dir():
+        raise IsADirectoryError(f"--output must be a file. Received: {options.output}, a folder")
     if options.output.exists() and not options.overwrite:
         raise FileExistsError(f"{options.output} exists, and {_UNTOUCHED}")
-    if options.seed is not None:
+    check_memory(4 * number * (run.dbn.visible.width + sum(run.config.layers)), f"{number} fantasies", "Draw fewer.")
+    if seed is not None:
         for i, rbm in enumerate(run.dbn.rbms):
-            rbm.stream.key.assign([options.seed + i, 0])
-    pictures = np.asarray(run.dbn.sample(options.num, options.steps, mean=True))
+            rbm.stream.restart(seed, "sample", i)
+    pictures = np.asarray(run.dbn.sample(number, num_steps, mean=True))
     columns = int(np.ceil(np.sqrt(len(pictures))))
     rows = np.zeros((-(-len(pictures) // columns) * columns, pictures.shape[1]))
     rows[: len(pictures)] = pictures
     figure = plots.fantasies(rows.reshape(-1, columns, rows.shape[1]), run.data.image_shape)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.output)
-    print(f"{options.num} fantasies after {options.steps} Gibbs sweeps: {options.output}")
+    with replacing(options.output) as part:
+        figure.savefig(part)
+    print(f"{number} fantasies after {num_steps} Gibbs sweeps: {options.output}")
     return 0
 
 
 def export(options: argparse.Namespace) -> int:
     """Writes the SavedModel of a run's DBN."""
-    run = DBNRun.finished(options.folder)
-    target = options.output or options.folder / "saved_model"
+    run = stored.run_in(options.folder)
+    target = (options.output or options.folder / "saved_model").resolve()
     if not options.overwrite:
         files.check_free(target, _UNTOUCHED)
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"--output must be a folder. Received: {target}, a file, which was not touched")
+    others = sorted({path.name for path in target.iterdir()} - _SAVED_MODEL) if target.is_dir() else []
+    if others:
+        raise FileExistsError(
+            f"{target} holds what no SavedModel has, so --overwrite does not touch it. Received: {', '.join(others)} "
+            "there. Choose another --output."
+        )
     run.dbn.export(target)
     print(f"SavedModel with signatures encode, reconstruct, sample: {target}")
     return 0

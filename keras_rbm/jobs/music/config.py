@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from keras_rbm import datasets
-from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
+from keras_rbm.checks import check_memory
 from keras_rbm.datasets import Rolls, midi
 
 #: Kinds of recurrence, by name.
@@ -62,6 +63,7 @@ class MusicConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self.notes = None if self.notes is None else (self.notes[0], self.notes[1])
         if self.midi is None:
             for name in ("dt", "notes", "to_c"):
                 if getattr(self, name) not in (None, False):
@@ -79,17 +81,29 @@ class MusicConfig:
             positive_integer(self.frames, "frames")
         if self.prime is not None and self.prime < 0:
             raise ValueError(f"`prime` must not be negative. Received: prime={self.prime}")
+        if self.prime:
+            positive_integer(self.prime, "prime")
         if self.prime and self.num < 2:
             raise ValueError(f"It is the second file that `prime` begins. Received: prime={self.prime}, num={self.num}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"`learning_rate` must be positive and finite. Received: {self.learning_rate}")
         if self.cell not in CELLS:
             raise ValueError(f"`cell` must be one of {', '.join(CELLS)}. Received: cell={self.cell!r}")
-        checked_seed(self.seed)
+        checked_seed(self.seed, LARGEST_NUMPY_SEED)
+        self._check_fits()
         if str(self.instrument).isdecimal():
             self.instrument = int(self.instrument)
         with tempfile.TemporaryDirectory() as folder:  # what cannot be written is refused before training
             self.write(Path(folder) / "rest.mid", np.zeros((1, 88)), self.dt or 0.25, (21, 108))
+
+    def _check_fits(self) -> None:
+        """Refuses units whose weights, 4 bytes each, this machine could not hold beside their gradients."""
+        lowest, highest = self.notes or (21, 108)
+        visible = highest - lowest + 1
+        gates = {"simple": 1, "gru": 3, "lstm": 4}[self.cell] * self.recurrent
+        number = visible * self.units + self.recurrent * (visible + self.units) + gates * (visible + self.recurrent)
+        what = f"The weights of `units` {self.units} and `recurrent` {self.recurrent}, with gradients,"
+        check_memory(2 * 4 * number, what, "Give fewer.")
 
     def load(self) -> Rolls:
         """The tunes.

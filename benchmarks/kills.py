@@ -1,0 +1,159 @@
+"""Kills training processes, takes them up again, and compares where they end with a run that nobody killed.
+
+    python benchmarks/kills.py --kills 100
+
+Half of the kills are aimed: at the moment in which a file of the kind that is drawn (a checkpoint, the recipe, a model,
+a log, a figure) appears, or grows, in the folder. The others come after a random time. A run that is killed goes on by
+`--resume`, may be killed again, and in the end must have the weights of the undisturbed run, bit for bit, and each epoch
+once in its logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+#: Commands that take some seconds; they compute without XLA, so that more time goes into writing than into compiling.
+JOBS = {
+    "train": ["--layers", "16", "8", "--epochs", "3", "--wake-sleep-epochs", "3", "--fine-tune-epochs", "6"],
+    "music": ["--epochs", "6", "--units", "8", "--recurrent", "8"],
+}
+MODELS = {"train": ("dbn.keras", "classifier.keras"), "music": ("model.keras",)}
+AIMS = ("checkpoints", "recipe", ".keras", "logs", "figures", "saved_model", "card", ".part-", ".lock")
+RUN = """
+import sys
+import tensorflow as tf
+from keras_rbm import checkpoints
+from keras_rbm.jobs import cli
+from keras_rbm.training.learner import Learner
+compile = Learner.compile
+Learner.compile = lambda self, *a, **k: compile(self, *a, **{**k, "jit_compile": False})
+init = checkpoints.Checkpoint.__init__
+checkpoints.Checkpoint.__init__ = lambda self, folder, *a, **k: init(self, folder)  # after each epoch, however short
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def started(job: str, folder: Path, resume: bool) -> subprocess.Popen:
+    words = ["--resume"] if resume else JOBS[job]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, job, "--output", str(folder), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        text=True,
+    )
+
+
+def seen(folder: Path, aim: str) -> dict[str, int]:
+    """The files that an aim is about, and their sizes."""
+    found = {}
+    for path in folder.rglob("*"):
+        try:
+            if aim in str(path.relative_to(folder)) and path.is_file():
+                found[str(path)] = path.stat().st_size
+        except OSError:  # it was renamed meanwhile
+            continue
+    return found
+
+
+def kill(process: subprocess.Popen, folder: Path, aim: str | None, rng: random.Random, seconds: float) -> bool:
+    """Kills a process at its moment; `False` if it ended before."""
+    start, skipped, before = time.monotonic(), rng.randrange(8), seen(folder, aim) if aim else {}
+    until = rng.uniform(0, seconds)
+    while process.poll() is None:
+        if aim is None and time.monotonic() - start > until:
+            break
+        if aim is not None:
+            now = seen(folder, aim)
+            if now != before:
+                before, skipped = now, skipped - 1
+                if skipped < 0:
+                    break
+        time.sleep(0.0005)
+    if process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return True
+
+
+def differences(job: str, folder: Path, whole: Path) -> list[str]:
+    """What a finished run has otherwise than the undisturbed one."""
+    import keras
+
+    import keras_rbm  # noqa: F401
+
+    found = []
+    for name in MODELS[job]:
+        one, other = (keras.models.load_model(path / name, compile=False).variables for path in (folder, whole))
+        if any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True)):
+            found.append(name)
+    for path in whole.rglob("history.csv"):
+        rows = [[row["epoch"] for row in csv.DictReader(open(x))] for x in (path, folder / path.relative_to(whole))]
+        if rows[0] != rows[1]:
+            found.append(f"{path.relative_to(whole)}: epochs {', '.join(rows[1])}")
+    litter = [path.name for path in folder.rglob("*") if path.name.startswith(".")]
+    return found + [f"litter: {name}" for name in litter]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=JOBS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng, kills, unresumable, different = random.Random(options.seed), 0, 0, 0
+    with tempfile.TemporaryDirectory() as name:
+        place, whole, seconds = Path(name), {}, {}
+        for job in options.jobs:
+            whole[job], start = place / f"whole-{job}", time.monotonic()
+            process = started(job, whole[job], False)
+            said = process.communicate()[0]
+            if process.returncode:
+                sys.exit(f"The undisturbed run failed:\n{said}")
+            seconds[job] = time.monotonic() - start
+            print(f"{job}: the undisturbed run took {seconds[job]:.0f} s", flush=True)
+        runs = 0
+        while kills < options.kills:
+            job, runs = options.jobs[runs % len(options.jobs)], runs + 1
+            folder, moments = place / "run", []
+            shutil.rmtree(folder, ignore_errors=True)
+            most = rng.randint(3, 8)  # kills of one run
+            while True:
+                resume = (folder / "recipe.json").exists()
+                process = started(job, folder, resume)
+                aimed = rng.random() < 0.5
+                aim = rng.choice(AIMS) if aimed else None
+                killed = len(moments) < most and kills < options.kills and kill(process, folder, aim, rng, seconds[job])
+                if not killed:
+                    break
+                kills += 1
+                moments.append(aim or "at random")
+            said = process.communicate()[0]
+            problem = ""
+            if process.returncode or not (folder / "card.md").exists():
+                unresumable += 1
+                problem = f"UNRESUMABLE: {said[-2000:]}"
+            elif found := differences(job, folder, whole[job]):
+                different += 1
+                problem = f"DIFFERENT: {'; '.join(found)}"
+            print(f"{kills:>4} kills; {job} killed: {', '.join(moments) or 'never'}. {problem or 'As undisturbed'}", flush=True)
+    print(f"{kills} kills of {runs} runs (seed {options.seed}): {unresumable} unresumable, {different} different")
+    sys.exit(bool(unresumable or different))
+
+
+if __name__ == "__main__":
+    main()
