@@ -4,14 +4,13 @@
 
 Half of the kills are aimed: at the moment in which a file of the kind that is drawn (a checkpoint, the recipe, a model,
 a log, a figure) appears, or grows, in the folder. The others come after a random time. A run that is killed goes on by
-`--resume`, may be killed again, and in the end must have the weights of the undisturbed run, bit for bit, and each epoch
-once in its logs.
+`--resume`, may be killed again, and in the end must have the weights of the undisturbed run, bit for bit, and each
+epoch once in its logs.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import random
 import shutil
@@ -21,40 +20,69 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-#: Commands that take some seconds; they compute without XLA, so that more time goes into writing than into compiling.
-JOBS = {
-    "train": ["--layers", "16", "8", "--epochs", "3", "--wake-sleep-epochs", "3", "--fine-tune-epochs", "6"],
-    "music": ["--epochs", "6", "--units", "8", "--recurrent", "8"],
-}
-MODELS = {"train": ("dbn.keras", "classifier.keras"), "music": ("model.keras",)}
-AIMS = ("checkpoints", "recipe", ".keras", "logs", "figures", "saved_model", "card", ".part-", ".lock")
-RUN = """
+#: What is run before the program, so that more time goes into writing than into compiling: no XLA, and a checkpoint
+#: after each epoch, however short.
+BEFORE = """
 import sys
-import tensorflow as tf
-from keras_rbm import checkpoints
+import keras
+import keras_rbm
+from keras_rbm.callbacks import Checkpoint
 from keras_rbm.jobs import cli
 from keras_rbm.training.learner import Learner
-compile = Learner.compile
+compile, init = Learner.compile, Checkpoint.__init__
 Learner.compile = lambda self, *a, **k: compile(self, *a, **{**k, "jit_compile": False})
-init = checkpoints.Checkpoint.__init__
-checkpoints.Checkpoint.__init__ = lambda self, folder, *a, **k: init(self, folder)  # after each epoch, however short
-sys.exit(cli.main(sys.argv[1:]))
+Checkpoint.__init__ = lambda self, folder, *a, **k: init(self, folder)
 """
+FIT = """
+x = keras_rbm.load("digits").x_train[:600]
+rbm = keras_rbm.RBM(32, sampler="pcd", seed=0)
+rbm.compile("adam")
+log = keras.callbacks.CSVLogger(sys.argv[1] + "/logs/history.csv", append=True)
+stop = keras.callbacks.EarlyStopping("loss", patience=50)
+rbm.fit(x, epochs=40, verbose=0, callbacks=[log, stop, Checkpoint(sys.argv[1] + "/checkpoints")])
+rbm.save(sys.argv[1] + "/rbm.keras")
+"""
+COMMAND = "sys.exit(cli.main(sys.argv[1:]))"
 
 
-def started(job: str, folder: Path, resume: bool) -> subprocess.Popen:
-    words = ["--resume"] if resume else JOBS[job]
+class Job(NamedTuple):
+    """What is run.
+
+    Args:
+        program: after `BEFORE`.
+        words: its arguments, before the folder.
+        first: more of them, the first time; `--resume` takes their place afterwards.
+        models: the files that it ends with.
+    """
+
+    program: str
+    words: list[str]
+    first: list[str]
+    models: list[str]
+
+
+_SMALL = ["--layers", "16", "8", "--epochs", "3", "--wake-sleep-epochs", "3", "--fine-tune-epochs", "6"]
+_SHORT = ["--epochs", "6", "--units", "8", "--recurrent", "8"]
+JOBS = {
+    "fit": Job(FIT, [], [], ["rbm.keras"]),
+    "train": Job(COMMAND, ["train", "--output"], _SMALL, ["dbn.keras", "classifier.keras"]),
+    "music": Job(COMMAND, ["music", "--output"], _SHORT, ["model.keras"]),
+}
+AIMS = ("checkpoints", "recipe", ".keras", "logs", "figures", "saved_model", "card", ".part-", ".lock")
+
+
+def started(job: Job, folder: Path) -> subprocess.Popen:
+    words = [*job.words, str(folder)]
+    if job.first:
+        words += ["--resume"] if (folder / "recipe.json").exists() else job.first
+    (folder / "logs").mkdir(parents=True, exist_ok=True) if not job.first else None
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, job, "--output", str(folder), *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        text=True,
-    )
+    command = [sys.executable, "-c", BEFORE + job.program, *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True)
 
 
 def seen(folder: Path, aim: str) -> dict[str, int]:
@@ -90,21 +118,21 @@ def kill(process: subprocess.Popen, folder: Path, aim: str | None, rng: random.R
     return True
 
 
-def differences(job: str, folder: Path, whole: Path) -> list[str]:
+def differences(job: Job, folder: Path, whole: Path) -> list[str]:
     """What a finished run has otherwise than the undisturbed one."""
     import keras
 
     import keras_rbm  # noqa: F401
 
     found = []
-    for name in MODELS[job]:
+    for name in job.models:
         one, other = (keras.models.load_model(path / name, compile=False).variables for path in (folder, whole))
         if any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True)):
             found.append(name)
     for path in whole.rglob("history.csv"):
-        rows = [[row["epoch"] for row in csv.DictReader(open(x))] for x in (path, folder / path.relative_to(whole))]
-        if rows[0] != rows[1]:
-            found.append(f"{path.relative_to(whole)}: epochs {', '.join(rows[1])}")
+        name = path.relative_to(whole)
+        if path.read_bytes() != (folder / name).read_bytes():
+            found.append(f"{name}: {(folder / name).read_text()}")
     litter = [path.name for path in folder.rglob("*") if path.name.startswith(".")]
     return found + [f"litter: {name}" for name in litter]
 
@@ -113,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=JOBS)
+    parser.add_argument("--aimed", action="store_true", help="no kill after a random time")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, kills, unresumable, different = random.Random(options.seed), 0, 0, 0
@@ -120,7 +149,7 @@ def main() -> None:
         place, whole, seconds = Path(name), {}, {}
         for job in options.jobs:
             whole[job], start = place / f"whole-{job}", time.monotonic()
-            process = started(job, whole[job], False)
+            process = started(JOBS[job], whole[job])
             said = process.communicate()[0]
             if process.returncode:
                 sys.exit(f"The undisturbed run failed:\n{said}")
@@ -133,10 +162,8 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
             most = rng.randint(3, 8)  # kills of one run
             while True:
-                resume = (folder / "recipe.json").exists()
-                process = started(job, folder, resume)
-                aimed = rng.random() < 0.5
-                aim = rng.choice(AIMS) if aimed else None
+                process = started(JOBS[job], folder)
+                aim = rng.choice(AIMS) if options.aimed or rng.random() < 0.5 else None
                 killed = len(moments) < most and kills < options.kills and kill(process, folder, aim, rng, seconds[job])
                 if not killed:
                     break
@@ -144,13 +171,16 @@ def main() -> None:
                 moments.append(aim or "at random")
             said = process.communicate()[0]
             problem = ""
-            if process.returncode or not (folder / "card.md").exists():
+            if process.returncode or not (folder / JOBS[job].models[-1]).exists():
                 unresumable += 1
                 problem = f"UNRESUMABLE: {said[-2000:]}"
-            elif found := differences(job, folder, whole[job]):
+            elif found := differences(JOBS[job], folder, whole[job]):
                 different += 1
                 problem = f"DIFFERENT: {'; '.join(found)}"
-            print(f"{kills:>4} kills; {job} killed: {', '.join(moments) or 'never'}. {problem or 'As undisturbed'}", flush=True)
+            print(
+                f"{kills:>4} kills; {job} killed: {', '.join(moments) or 'never'}. {problem or 'As undisturbed'}",
+                flush=True,
+            )
     print(f"{kills} kills of {runs} runs (seed {options.seed}): {unresumable} unresumable, {different} different")
     sys.exit(bool(unresumable or different))
 

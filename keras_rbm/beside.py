@@ -54,6 +54,7 @@ class Beside:
                 setattr(callback, name, _decoded(value, arrays))
             if state["size"] is not None and (_size_of(callback) or 0) > state["size"]:
                 os.truncate(callback.filename, state["size"])  # the file stays the one that the logger has opened
+                callback.append_header = not state["size"]
         folders = {Path(each.log_dir) for each in self._callbacks if getattr(each, "log_dir", None)}
         for path in {path for folder in folders for path in folder.rglob(f"{_EVENTS}*")}:
             if int(path.name.removeprefix(_EVENTS).split(".")[0]) >= int(began):

@@ -43,7 +43,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise FileExistsError(f"Another process works in {folder}. Let it end, or choose another --output.") from None
     with lock:
-        sweep(folder)
+        sweep(folder, below=True)
         try:
             yield
         finally:
