@@ -126,7 +126,7 @@ def differences(job: Job, folder: Path, whole: Path) -> list[str]:
 
     found = []
     for name in job.models:
-        one, other = (keras.models.load_model(path / name, compile=False).variables for path in (folder, whole))
+        one, other = (keras.models.load_model(path / name, compile=False).weights for path in (folder, whole))
         if any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True)):
             found.append(name)
     for path in whole.rglob("history.csv"):

@@ -34,8 +34,11 @@ def alone_in(folder: Path) -> Iterator[None]:
     """A folder, which is made, for this process alone; what a killed one had begun to write is removed.
 
     Raises:
+        NotADirectoryError: if it is a file.
         FileExistsError: if another process works in it.
     """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, and no folder to write to. Choose another --output.")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _LOCK
     try:

@@ -78,6 +78,7 @@ class DBNRun:
                 check_domain(as_rows(x, self.data.x_train.shape[1]), self.dbn.visible, "float32")
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+        self.config.check_fits(self.data.x_train.shape[1])
         if len(self.training_rows) < 2:
             raise ValueError(f"`x_train` must have at least 3 cases. Received: {len(self.data.x_train)}")
         if self.data.y_train is not None and self.data.num_classes < 2:

@@ -73,8 +73,12 @@ class SequenceLearner(Learner):
 
         Raises:
             ValueError: if the shape of `v` or of its mask is another.
+            TypeError: if these are no numbers.
         """
-        v = tf.cast(tf.convert_to_tensor(v), self.state_dtype)
+        v = v if isinstance(v, np.ndarray) else tf.convert_to_tensor(v)
+        if not_numbers := checks.type_error(v):
+            raise not_numbers
+        v = tf.cast(v, self.state_dtype)
         if error := shape_error(v.shape, self.visible.width if self.built else None):
             raise error
         if not self.built:
