@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import export, samplers
+from keras_rbm import export, replicas, samplers
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.rbm import RBM, with_zero_gradients
@@ -18,7 +18,7 @@ from keras_rbm.models.sequence.generator import Generator, Memory
 from keras_rbm.models.sequence.learner import shape_error
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.units import Unit
 
 
@@ -263,8 +263,9 @@ class RNNRBM(Generator):
             with tape.stop_recording():
                 samples = self.rbm.sampler.negative_phase(rbms, v, weights, hidden_input)
             losses = rbms._free_energy_of(v, field) - rbms.free_energy(samples.v)
-            loss = weighted_mean(losses, weights)
+            loss = mean(losses, *shares(weights))
         gradients = tape.gradient(loss, [x.value for x in variables], unconnected_gradients="zero")
+        gradients = replicas.summed(gradients)
 
         def watched() -> dict[str, tf.Tensor]:
             values = {"reconstruction_error": rbms._reconstruction_error_of(v, field)}
