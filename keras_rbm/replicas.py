@@ -103,6 +103,25 @@ def local(strategy: tf.distribute.Strategy, value: Any) -> list[Any]:
     return list(strategy.experimental_local_results(value))
 
 
+def check_mirrored(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Refuses a model whose variables are not those of a strategy.
+
+    Raises:
+        ValueError: if it was built, or given units or layers that were made, outside of the strategy's scope.
+    """
+    for variable in model.variables if strategy.num_replicas_in_sync > 1 else []:
+        if getattr(variable.value, "distribute_strategy", None) is not strategy:
+            raise ValueError(
+                "A model under a distribution strategy must be made and built in the strategy's scope: "
+                f"`with strategy.scope(): ...`. Received: {variable.path}, which was made outside"
+            )
+
+
+def on_one_device(variable: keras.Variable) -> bool:
+    """Whether XLA can compile what changes a variable: of a mirrored one it sees the copy on its own device alone."""
+    return len(getattr(variable.value, "values", [variable])) == 1
+
+
 def apply_alike(optimizer: keras.optimizers.Optimizer) -> None:
     """Makes an optimizer take gradients as they are, on each replica for itself: they are sums over all replicas, so
     all take the same step. Keras's own way clips them, sums them once more, and cannot accumulate them."""

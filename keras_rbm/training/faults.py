@@ -188,4 +188,6 @@ class FaultRecord:
         code, *row = self._record.numpy()
         if code:
             self.clear()
-            raise FAULTS[int(code) - 1].error(self._rules, np.array(row), float(optimizer.learning_rate))
+            raise FAULTS[int(code) - 1].error(
+                self._rules, np.array(row), float(tf.convert_to_tensor(optimizer.learning_rate))
+            )

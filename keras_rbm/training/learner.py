@@ -275,7 +275,9 @@ class Learner(Compiled, keras.Model, ABC):
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
         most = MOST_STREAMED_STEPS
-        if feed is not None:
+        if not self._in_launches and self.distribute_strategy.num_replicas_in_sync > 1:
+            num_steps = 1  # Keras's loop over steps does not run on replicas
+        elif feed is not None:
             num_steps = feed.num_steps
             frames = math.prod(feed.cases[0].shape[1:-1])
             most = min(MOST_STEPS, max(1, int(MOST_WORK / (feed.batch_size * frames * self.count_params()))))
@@ -356,6 +358,7 @@ class Learner(Compiled, keras.Model, ABC):
                 self._faults = FaultRecord(rules, self.state_dtype)
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
+        replicas.check_mirrored(self, self.distribute_strategy)
         return x, y, sample_weight
 
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:

@@ -334,7 +334,8 @@ class DBM(Layered):
             Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.3.
         """
         rows = self._some_rows(x)  # builds, too
-        rbms = doubled_rbms(self, doubled)
+        with self.distribute_strategy.scope():
+            rbms = doubled_rbms(self, doubled)
         options |= {"epochs": epochs, "optimizer": optimizer, "sampler": sampler}
         head = ClassHead(self.num_classes) if self.num_classes else None
         pretraining = Pretraining(rbms, x, head=head, seed=self.seed, **options)

@@ -302,7 +302,8 @@ class DBN(Labelled):
     def _pretraining(self, x: Any, sampler: Any = None, **options: Any) -> Pretraining:
         if not self.built and (checks.is_array(x) or isinstance(x, tf.data.Dataset)):
             rows = x if checks.is_array(x) else pipelines.first_batch(x)[0]
-            self.build(checks.as_rows(rows, None).shape)
+            with self.distribute_strategy.scope():
+                self.build(checks.as_rows(rows, None).shape)
         sampler = self.sampler if sampler is None else sampler
         return Pretraining(self.rbms, x, sampler=sampler, head=self._head, seed=self.seed, **options)
 

@@ -334,7 +334,8 @@ class RNNRBM(Generator):
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
-        forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
+        with self.distribute_strategy.scope():
+            forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
         stages: tuple = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", forecast, (x, mask), recurrent_epochs, recurrent_batch_size),
@@ -345,7 +346,8 @@ class RNNRBM(Generator):
                 continue
             if verbose:
                 print(title)
-            learner.compile(keras.optimizers.deserialize(config))
+            with self.distribute_strategy.scope():
+                learner.compile(keras.optimizers.deserialize(config))
             histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, **kwargs))
         return histories
 
