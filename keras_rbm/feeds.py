@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.random import Draws
 
 #: Bytes of a data set that lies on the device while it is learned from; of a larger one a launch's part does.
@@ -28,7 +29,8 @@ class Launch(NamedTuple):
 
     Args:
         cases: arrays of many cases.
-        rows: which of them are in the batch of each step, int32, `(steps, batch)`; -1 is none.
+        rows: which of them are in the batch of each step, int32, `(steps, batch)`; -1 is none. Under a strategy each
+            replica has some of the rows, and cases on its device.
         num_steps: how many of the steps there are, int32.
     """
 
@@ -42,6 +44,12 @@ class Launch(NamedTuple):
         x, y, weights = (None if a is None else tf.gather(a, tf.maximum(rows, 0)) for a in self.cases)
         weights = tf.ones(tf.shape(rows)) if weights is None else weights
         return x, y, tf.where(rows >= 0, weights, tf.zeros_like(weights))
+
+
+def _shared_out(rows: np.ndarray, number: int, place: int) -> tf.Tensor:
+    """One of a `number` of equal parts of the rows of each step."""
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % number)), constant_values=-1)
+    return tf.constant(padded[:, place % number :: number])
 
 
 class Resident:
@@ -72,6 +80,7 @@ class Resident:
         self.num_steps = -(-self.num_cases // batch_size)
         self._order = np.zeros((0, batch_size), "int32")
         self._steps_a_launch = 1
+        self._copies: tuple[tf.distribute.Strategy, Cases] | None = None
 
     @functools.cached_property
     def fits(self) -> bool:
@@ -102,14 +111,18 @@ class Resident:
 
         return Resident(self.cases, self.batch_size, self.shuffle, both)
 
-    def launches(self, num_steps: int) -> tf.data.Dataset:
+    def launches(self, num_steps: int, strategy: tf.distribute.Strategy | None = None) -> tf.data.Dataset:
         """The numbers of an epoch's launches of so many steps, over and over: what Keras goes through."""
         self._steps_a_launch = num_steps
-        return tf.data.Dataset.range(-(-self.num_steps // num_steps)).repeat()
+        numbers = tf.data.Dataset.range(-(-self.num_steps // num_steps)).repeat()
+        if strategy is None:
+            return numbers
+        return numbers.map(lambda number: tf.repeat(number, strategy.num_replicas_in_sync))  # one for each
 
-    def launch(self, iterator: Iterator[Any], draws: Draws) -> Launch:
+    def launch(self, iterator: Iterator[Any], draws: Draws, strategy: tf.distribute.Strategy | None = None) -> Launch:
         """The one whose number comes next."""
-        number, num_steps = int(next(iterator)), self._steps_a_launch
+        number, num_steps = next(iterator), self._steps_a_launch
+        number = int(number if strategy is None else replicas.local(strategy, number)[0][0])
         if number == 0:
             self._order = self._new_order(draws)
         rows = self._order[number * num_steps :][:num_steps]
@@ -117,7 +130,17 @@ class Resident:
         cases = self._tensors if self.fits else self._cases_of(padded)
         if not self.fits:
             padded = np.where(padded < 0, -1, np.arange(padded.size, dtype="int32").reshape(padded.shape))
-        return Launch(cases, tf.constant(padded), tf.constant(len(rows)))
+        if strategy is None:
+            return Launch(cases, tf.constant(padded), tf.constant(len(rows)))
+        all_replicas = strategy.num_replicas_in_sync
+        shared_out = replicas.spread(strategy, lambda place: _shared_out(padded, all_replicas, place))
+        return Launch(self._copied(cases, strategy), shared_out, tf.constant(len(rows)))
+
+    def _copied(self, cases: Cases, strategy: tf.distribute.Strategy) -> Cases:
+        """The cases on the device of each replica."""
+        if self._copies is None or self._copies[0] is not strategy or not self.fits:
+            self._copies = strategy, _spread(strategy, [cases] * len(strategy.extended.worker_devices))
+        return self._copies[1]
 
     def _new_order(self, draws: Draws) -> np.ndarray:
         order = np.full(self.num_steps * self.batch_size, -1, "int32")
@@ -140,8 +163,9 @@ class Stream:
 
     def __init__(self, steps_a_launch: int = 1) -> None:
         self._steps_a_launch, self._batch_size = steps_a_launch, 0
+        self._spare: Cases = None, None, None
 
-    def launch(self, iterator: Iterator[Any], draws: Draws) -> Launch:
+    def launch(self, iterator: Iterator[Any], draws: Draws, strategy: tf.distribute.Strategy | None = None) -> Launch:
         """The next batches, as many as there are.
 
         Raises:
@@ -151,26 +175,65 @@ class Stream:
         batches = [keras.utils.unpack_x_y_sample_weight(batch) for batch in itertools.islice(iterator, num_steps)]
         if not batches:
             raise StopIteration
+        number = tf.constant(len(batches))
+        parts = [batches]
+        if strategy is not None:
+            parts = [list(part) for part in zip(*(_parts(strategy, batch) for batch in batches), strict=True)]
+        self._batch_size = max(self._batch_size, *(len(batch[0]) for part in parts for batch in part))
+        joined = [self._joined(part) for part in parts]
+        if strategy is None:
+            return Launch(*joined[0], number)
+        cases, rows = zip(*joined, strict=True)
+        return Launch(_spread(strategy, cases), _spread(strategy, rows), number)
+
+    def _joined(self, batches: list[Cases]) -> tuple[Cases, tf.Tensor]:
+        """Cases of batches one after the other, and the rows of each."""
         sizes = [len(batch[0]) for batch in batches]
-        self._batch_size = max(self._batch_size, *sizes)
-        rows = np.full((num_steps, self._batch_size), -1, "int32")
+        rows = np.full((self._steps_a_launch, self._batch_size), -1, "int32")
         for i, (start, size) in enumerate(zip(itertools.accumulate([0, *sizes]), sizes, strict=False)):
             rows[i, :size] = np.arange(start, start + size)
         missing = rows.size - sum(sizes)  # one shape for all launches: the step is compiled once
-        return Launch(self._joined(batches, missing), tf.constant(rows), tf.constant(len(batches)))
+        if any(sizes):
+            self._spare = _first_of(next(batch for batch in batches if len(batch[0])))
 
-    @staticmethod
-    def _joined(batches: list[Cases], missing: int) -> Cases:
-        def join(parts: tuple[Any, ...]) -> tf.Tensor | None:
+        def join(parts: tuple[Any, ...], spare: Any) -> tf.Tensor | None:
             if parts[0] is None:
                 return None
             tensors = [tf.convert_to_tensor(part) for part in parts]
-            if missing:
-                tensors.append(tf.zeros((missing, *tensors[0].shape[1:]), tensors[0].dtype))
+            if missing:  # with some case: a replica without any has it, with weight 0
+                spare = tf.zeros((1, *tensors[0].shape[1:]), tensors[0].dtype) if spare is None else spare
+                tensors.append(tf.repeat(spare, missing, 0))
             return tf.concat(tensors, 0)
 
-        x, y, weights = (join(parts) for parts in zip(*batches, strict=True))
-        return x, y, weights
+        x, y, weights = (join(*part) for part in zip(zip(*batches, strict=True), self._spare, strict=True))
+        return (x, y, weights), tf.constant(rows)
+
+
+def _spread(strategy: tf.distribute.Strategy, values: Sequence[Any]) -> Any:
+    """Tensors in any structure, one for each replica of this worker, each on its device."""
+
+    def spread(*of_each: Any) -> Any:
+        if of_each[0] is None:
+            return None
+        return replicas.spread(strategy, lambda place: tf.identity(of_each[place % len(of_each)]))
+
+    return tf.nest.map_structure(spread, *values)
+
+
+def _parts(strategy: tf.distribute.Strategy, batch: Cases) -> list[Cases]:
+    """What each replica of this worker has of a batch that Keras has split; one that it has not is split here."""
+    number = len(strategy.extended.worker_devices)
+
+    def part(a: Any, place: int) -> Any:
+        values = replicas.local(strategy, a)
+        return a if a is None else values[place] if len(values) == number else a[place::number]
+
+    return [tuple(part(a, place) for a in batch) for place in range(number)]
+
+
+def _first_of(batch: Cases) -> Cases:
+    x, y, weights = (None if a is None else tf.convert_to_tensor(a[:1]) for a in batch)
+    return x, y, weights
 
 
 _FEED = "_keras_rbm_feed"

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.arguments import checked_seed
 
 try:  # tells, while a function is traced, whether XLA will compile it; TensorFlow has no public word for it
@@ -55,6 +56,12 @@ def _uniform_pairs(shape: tf.Tensor, key: tf.Tensor, algorithm: str) -> tf.Tenso
     bits = tf.reshape(tf.stack([words, changed]), (-1, columns))[:rows]
     fraction = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
     return tf.bitcast(tf.bitwise.bitwise_or(fraction, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1  # of [1, 2)
+
+
+def _own(key: tf.Tensor) -> tf.Tensor:
+    """The key that this replica draws with, where all of them have the same one and advance it alike."""
+    place = replicas.place()
+    return tf.random.fold_in(key, tf.constant(place, tf.int64)) if place else key
 
 
 class Draws:
@@ -102,6 +109,8 @@ class Draws:
 class RandomStream(Draws, keras.layers.Layer):
     """`Draws` whose key is a weight: saved with the model, and advanced by every draw.
 
+    The replicas of a distribution strategy have one key: each makes its own of it when it draws.
+
     A `keras.random.SeedGenerator` would not do: `load_model` leaves its state behind.
 
     Args:
@@ -124,7 +133,7 @@ class RandomStream(Draws, keras.layers.Layer):
     def next_key(self) -> tf.Tensor:
         key = tf.identity(self.key.value)
         self.key.assign_add(tf.constant([0, 1], tf.int64))
-        return key
+        return _own(key)
 
     def spawn(self, *names: str | int) -> Draws:
         """Draws for a use that is named, which begin anew each time; this stream stays where it is."""

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_num_classes
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 
 #: What a machine with label units can follow.
 OBJECTIVES = ("joint", "discriminative", "hybrid")
@@ -110,8 +111,9 @@ class ClassHead:
         variables = rbm.trainable_variables
         with tf.GradientTape() as tape:
             metrics = class_metrics(self.log_probs(rbm, x), y)
-            loss = weighted_mean(metrics["cross_entropy"], weights)
+            loss = mean(metrics["cross_entropy"], *shares(weights))
         gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
+        gradients = replicas.summed(gradients)
         return StepResult({**metrics, "loss": metrics["cross_entropy"]}, list(zip(variables, gradients, strict=True)))
 
     def combined(self, rbm: RBM, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, joint: StepResult) -> StepResult:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, export, pipelines
+from keras_rbm import checks, export, pipelines, replicas
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.random import RandomStream
 from keras_rbm.samplers.chains import Clamp, clamped, run_chains
@@ -260,7 +260,8 @@ class Machine(Learner, Scored):
         """
         # Worth XLA's compilation where a second or more is ahead; in a graph, of an export, that cannot be known.
         long = tf.executing_eagerly() and len(states) * int(num_steps) * self.count_params() > _LONG
-        return self._as_function(type(self)._run_chains, **({"jit_compile": True} if long else {}))(
+        compiled = {"jit_compile": True} if long and replicas.on_one_device(self.undirected().stream.key) else {}
+        return self._as_function(type(self)._run_chains, **compiled)(
             states, as_count(num_steps, "num_steps"), mean, schedule, clamp
         )
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, samplers
+from keras_rbm import checks, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
 from keras_rbm.arguments import positive_integer
@@ -21,7 +21,7 @@ from keras_rbm.training.centering import balanced_offsets, centered_gradients, u
 from keras_rbm.training.couplings import Coupled
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Beta, Count
 from keras_rbm.units.unit import as_dtype
 
@@ -325,6 +325,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         penalized = self.activity_regularizer is not None
         number, hidden_input = tf.shape(v)[0], self.hidden_input(v)
         samples = self.sampler.negative_phase(self, v, weights, hidden_input)
+        share, share_of_samples = shares(weights, samples.weights)
         x = tf.concat([v, samples.v], 0)
         inputs = tf.concat([hidden_input, self.hidden_input(samples.v)], 0)
         with tf.GradientTape(persistent=penalized) as tape:
@@ -332,16 +333,23 @@ class RBM(AbstractRBM, Coupled, Machine):
             field = self._hidden_field_of(inputs)
             energies = self._free_energy_of(x, field)
             field = field[:number]
-            losses = energies[:number] - weighted_mean(energies[number:], samples.weights)
-            loss = weighted_mean(losses, weights)
+            energy_of_samples = mean(energies[number:], share_of_samples)
+            loss = mean(energies[:number], share) - energy_of_samples
             if penalized:
-                penalty = self.activity_regularizer(weighted_mean(self.hidden.mean(field), weights)[None])
-        d_inputs, db, dc, *others = tape.gradient(loss, [inputs, *variables[1:]])
-        dw = self._kernel_gradient(x, d_inputs)
+                penalty = self.activity_regularizer(replicas.whole(mean(self.hidden.mean(field), share))[None])
+        d_inputs, *d_others = tape.gradient(loss, [inputs, *variables[1:]])
+        plain, extra, means = [self._kernel_gradient(x, d_inputs), *d_others], [], []
+        if penalized:
+            d_inputs, penalty_dc = tape.gradient(penalty, [inputs, c])
+            extra = [self._kernel_gradient(x, d_inputs), penalty_dc]
+        if self.centered:
+            means = [mean(v, share), mean(self.hidden.mean(field), share), tf.reduce_sum(share)]
+        plain, extra, means, energy_of_samples = replicas.summed((plain, extra, means, energy_of_samples))
+        dw, db, dc, *others = plain
         offsets = []
         if self.centered:
-            own, means = [self.visible_offset, self.hidden_offset], [v, self.hidden.mean(field)]
-            offsets = updated_offsets(own, self.offset_age, means, weights, self.offset_rate)
+            own, some = [self.visible_offset, self.hidden_offset], tf.cast(means.pop() > 0, v.dtype)
+            offsets = updated_offsets(own, self.offset_age, means, some, self.offset_rate)
             now = [tf.cast(x, dw.dtype) for _, x in offsets[:2]]
             now = balanced_offsets(now, [b, c], self.trainable_variables)
             (dw,), (db, dc) = centered_gradients([dw], [db, dc], now)
@@ -354,9 +362,9 @@ class RBM(AbstractRBM, Coupled, Machine):
 
         total = [dw, db, dc, *others]
         if penalized:  # added after centring, or it would leak into the visible bias
-            d_inputs, penalty_dc = tape.gradient(penalty, [inputs, c])
-            total[0] += self._kernel_gradient(x, d_inputs)
-            total[2] += penalty_dc
+            total[0] += extra[0]
+            total[2] += extra[1]
+        losses = energies[:number] - energy_of_samples
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import set_aside
 from keras_rbm.scored import Scored, checked_model
@@ -55,9 +56,10 @@ def mixing(model: Scored, num_steps: int = 1000, num_chains: int = 100) -> Mixin
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={number}")
     if sampler.num_chains == 1:
         raise ValueError("Chains are compared, so the sampler must have at least 2. Received: num_chains=1")
+    on_one_device = replicas.on_one_device(rbm.stream.key)
     with set_aside([rbm.stream], "mixing"):
         start = rbm.initial_states(num_chains) if sampler.chains is None else tf.identity(sampler.chains.value)
-        trace = model._as_function(_trace, jit_compile=True)(start, tf.constant(num_steps)).numpy()
+        trace = model._as_function(_trace, jit_compile=on_one_device)(start, tf.constant(num_steps)).numpy()
     trace = trace[:, :, trace.std((0, 1)) > 0]  # a statistic that never changes says nothing
     if not trace.size:
         return Mixing(float("nan"), float("nan"))

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
@@ -19,7 +20,8 @@ from keras_rbm.samplers.sampler import Sampler, Samples
 class PCD(Sampler):
     """Persistent contrastive divergence: Markov chains that go on from one update to the next.
 
-    The chains are a weight of shape `(num_chains, visible)`, whatever the batch size, and are saved with the model.
+    The chains are a weight of shape `(num_chains, visible)`, whatever the batch size, and are saved with the model. The
+    replicas of a distribution strategy share them out, and tell each other after each step where they are.
 
     Args:
         num_steps: Gibbs sweeps an update, at least 1.
@@ -58,6 +60,11 @@ class PCD(Sampler):
                 )
             return
         self._owner = weakref.ref(rbm)
+        if self.num_chains < tf.distribute.get_strategy().num_replicas_in_sync:
+            raise ValueError(
+                "Each replica of a distribution strategy needs a chain of its own. "
+                f"Received: num_chains={self.num_chains}. Give as many as there are replicas, or more."
+            )
         self.chains = self.add_weight(
             shape=(self.num_rows, rbm.visible.width),
             dtype=rbm.state_dtype,
@@ -78,12 +85,29 @@ class PCD(Sampler):
     def negative_phase(
         self, rbm: AbstractRBM, v_data: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor | None = None
     ) -> Samples:
-        return self.run_chains(rbm, tf.identity(self.chains.value))
+        own = replicas.own_rows(tf.identity(self.chains.value), self._num_groups)
+        return self._told(self.run_chains(rbm, own))
+
+    def _told(self, samples: Samples) -> Samples:
+        """What one replica's chains gave, its state and logs being those of all replicas."""
+        if replicas.number() == 1:
+            return samples
+        start, stop = replicas.span(self.num_chains)
+        share = (stop - start) / self.num_chains
+        state, logs = ({name: share * x for name, x in values.items()} for values in (samples.state, samples.logs))
+        state["chains"] = replicas.among_all(samples.state["chains"], self.num_rows, self._num_groups)
+        state, logs = replicas.summed((state, logs))
+        return samples._replace(state=state, logs=logs)
+
+    @property
+    def _num_groups(self) -> int:
+        """How many groups of `num_chains` rows the chains are."""
+        return self.num_rows // self.num_chains
 
     def run_chains(self, rbm: AbstractRBM, chains: tf.Tensor) -> Samples:
-        """Where `chains` `(num_rows, visible)` are after `num_steps` sweeps."""
+        """Where `chains` `(rows, visible)`, all or a replica's part, are after `num_steps` sweeps."""
         v = gibbs(rbm, chains, self.num_steps)
-        return Samples(v, tf.ones(self.num_chains, v.dtype), {"chains": v})
+        return Samples(v, tf.ones(tf.shape(v)[:1], v.dtype), {"chains": v})
 
     def get_config(self) -> dict:
         return {**super().get_config(), "num_chains": self.num_chains}

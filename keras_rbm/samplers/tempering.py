@@ -110,12 +110,12 @@ class ParallelTempering(PCD):
                 (0, v, rates, total),
             )
         logs = {"swap_acceptance": total / self.num_steps, "swap_acceptance_min": tf.reduce_min(rates)}
-        cold = v[-self.num_chains :]
-        return Samples(cold, tf.ones(self.num_chains, v.dtype), {"chains": v, "swap_rates": rates}, logs)
+        cold = v[-(v.shape[0] // self.num_temperatures) :]
+        return Samples(cold, tf.ones(cold.shape[0], v.dtype), {"chains": v, "swap_rates": rates}, logs)
 
     def _swap_and_sweep(self, rbm: AbstractRBM, v: tf.Tensor, rates: tf.Tensor, total: tf.Tensor) -> tuple:
         """One sweep of all temperatures; `v` is `(temperatures * chains, visible)`, the hottest first."""
-        number, chains = self.num_temperatures, self.num_chains
+        number, chains = self.num_temperatures, v.shape[0] // self.num_temperatures
         parity = rbm.stream.integers([], 2) if number > 2 else 0
         level = tf.range(number)
         partner = tf.where(tf.equal((level - parity) % 2, 0), level + 1, level - 1)

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rbm.training.means import weighted_mean
 from keras_rbm.units.unit import as_dtype
 
 
@@ -53,19 +52,18 @@ def balanced_offsets(
 
 
 def updated_offsets(
-    offsets: list[keras.Variable], age: keras.Variable, means: list[tf.Tensor], weights: tf.Tensor, rate: float
+    offsets: list[keras.Variable], age: keras.Variable, means: list[tf.Tensor], some: tf.Tensor, rate: float
 ) -> list[tuple[keras.Variable, tf.Tensor]]:
-    """New values of `offsets` and of their `age`, in batches, when a batch with states' `means` `(batch, units)` is in
-    them.
+    """New values of `offsets` and of their `age`, in batches, when a batch whose states have these `means` `(units,)`
+    is in them.
 
     Args:
-        weights: what each case counts, `(batch,)`; a batch where all are 0 changes nothing.
+        some: 1; or 0 of a batch where no case counts, which changes nothing.
         rate: how far they go towards the batch, once as many batches are in their average.
     """
-    some = tf.cast(tf.reduce_any(weights > 0), weights.dtype)
-    share = some * tf.maximum(as_dtype(rate, weights.dtype), 1 / (1 + age))
+    share = some * tf.maximum(as_dtype(rate, some.dtype), 1 / (1 + age))
     new: list[Any] = []
-    for offset, x in zip(offsets, means, strict=True):
+    for offset, mean in zip(offsets, means, strict=True):
         old = tf.convert_to_tensor(offset)
-        new.append(old + share * (weighted_mean(x, weights) - old))
+        new.append(old + share * (mean - old))
     return list(zip([*offsets, age], [*new, age + some], strict=True))

@@ -70,9 +70,7 @@ class Coupled(Learner):
 
     def _add_offset(self, shape: tuple[int, ...], name: str) -> keras.Variable:
         """A mean of what batches had."""
-        return self.add_weight(
-            shape=shape, dtype=self.state_dtype, initializer="zeros", trainable=False, aggregation="mean", name=name
-        )
+        return self.add_weight(shape=shape, dtype=self.state_dtype, initializer="zeros", trainable=False, name=name)
 
     def _product(self, x: tf.Tensor, kernel: Any, transpose: bool = False) -> tf.Tensor:
         """`x . kernel` in the policy's compute dtype; the result has the dtype of states."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks
+from keras_rbm import checks, replicas
 from keras_rbm.units import Unit
 
 #: Gradients beyond this are near the next overflow.
@@ -87,7 +87,9 @@ def _labels_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Except
 
 
 def _has_frames(rules: Rules, batch: Batch, step: list[tf.Tensor]) -> tf.Tensor:
-    return tf.constant(True) if batch.mask is None else tf.reduce_any(batch.mask)
+    if batch.mask is None:
+        return tf.constant(True)
+    return replicas.summed(tf.reduce_sum(tf.cast(batch.mask, batch.v.dtype))) > 0
 
 
 def _padding_error(rules: Rules, row: np.ndarray, learning_rate: float) -> Exception:
@@ -125,6 +127,15 @@ FAULTS = (
 )
 
 
+def _first_of_all(fault: tf.Tensor) -> tf.Tensor:
+    """Of the replicas' faults, a code and a row each, that with the least code but 0, if there is one."""
+    if replicas.number() == 1:
+        return fault
+    faults = replicas.stacked(fault)
+    codes = tf.where(faults[:, 0] > 0, faults[:, 0], len(FAULTS) + 1.0)
+    return faults[tf.argmin(codes)]
+
+
 class FaultRecord:
     """The first fault of the steps since the last look: its place in `FAULTS`, from 1, and a row at fault.
 
@@ -157,7 +168,7 @@ class FaultRecord:
         first = tf.reduce_min(
             tf.where(kept[0] & kept[1], number - 1, places)
         )  # the first row at fault, or the last one
-        fault = tf.concat([code[None], tf.gather(batch.rows, first)], 0)
+        fault = _first_of_all(tf.concat([code[None], tf.gather(batch.rows, first)], 0))
         fault = tf.where(self._record[0] > 0, self._record, fault)
         self._record.assign(fault)
         return tf.equal(fault[0], 0)
@@ -177,4 +188,6 @@ class FaultRecord:
         code, *row = self._record.numpy()
         if code:
             self.clear()
-            raise FAULTS[int(code) - 1].error(self._rules, np.array(row), float(optimizer.learning_rate))
+            raise FAULTS[int(code) - 1].error(
+                self._rules, np.array(row), float(tf.convert_to_tensor(optimizer.learning_rate))
+            )

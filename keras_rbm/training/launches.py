@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.feeds import Launch, Resident, Stream
 from keras_rbm.random import Draws
 
@@ -29,7 +30,8 @@ class Launches:
         go_on: says, in a graph, whether no step before met a fault.
         logs: what is logged under some names, when all steps are done.
         draws: random numbers for the order of data, and for what a feed makes of its batches.
-        jit_compile: as `Learner.compile` has it.
+        jit_compile, run_eagerly: as `Learner.compile` has them.
+        strategy: whose replicas share out each batch; `None` for none.
     """
 
     def __init__(
@@ -40,14 +42,17 @@ class Launches:
         logs: Callable[[list[str]], dict[str, tf.Tensor]],
         draws: Draws,
         jit_compile: bool,
+        run_eagerly: bool = False,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self._step, self._num_parameters = step, num_parameters
         self._go_on, self._logs, self._draws, self._jit_compile = go_on, logs, draws, jit_compile
+        self._run_eagerly, self._strategy = run_eagerly, strategy
         self._functions: dict[Any, Callable[[Launch], dict[str, tf.Tensor]]] = {}
 
     def run(self, feed: Resident | Stream, iterator: Iterator[Any]) -> dict[str, tf.Tensor]:
         """One launch: the next steps of `feed`."""
-        launch, kind = feed.launch(iterator, self._draws), (feed.transform, feed.checked)
+        launch, kind = feed.launch(iterator, self._draws, self._strategy), (feed.transform, feed.checked)
         if kind not in self._functions:
             self._functions = {kind: self._compiled(*kind)}
         return self._functions[kind](launch)
@@ -55,17 +60,22 @@ class Launches:
     def _compiled(self, transform: Any, checked: bool) -> Callable[[Launch], dict[str, tf.Tensor]]:
         def steps(launch: Launch) -> dict[str, tf.Tensor]:
             names: list[str] = []
-            large = (launch.rows.shape[1] or math.inf) * self._num_parameters > LARGE_STEP
 
-            def one(k: tf.Tensor) -> tuple[tf.Tensor]:
+            def on_replica(launch: Launch, k: tf.Tensor) -> None:
+                large = (launch.rows.shape[1] or math.inf) * self._num_parameters > LARGE_STEP
                 batch = launch.batch(k)
                 batch = transform(batch, self._draws) if transform else batch
                 names[:] = self._step(batch, tf.equal(k % WATCH_EVERY, 0) if large else None, checked)
+
+            def one(k: tf.Tensor) -> tuple[tf.Tensor]:
+                replicas.run(self._strategy, on_replica, launch, k)
                 return (k + 1,)
 
             tf.while_loop(lambda k: (k < launch.num_steps) & self._go_on(), one, (0,), parallel_iterations=1)
             return self._logs(names)
 
+        if self._run_eagerly:
+            return steps
         return tf.function(steps, reduce_retracing=True, autograph=False, jit_compile=self._jit_compile)
 
 

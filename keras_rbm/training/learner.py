@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, pipelines
+from keras_rbm import checks, pipelines, replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.checkpoints import last_in_line
 from keras_rbm.compiled import Compiled
@@ -69,7 +69,7 @@ class Learner(Compiled, keras.Model, ABC):
         self._train_feed: Resident | Stream = Stream()
         self._test_feed: Resident | Stream = Stream()
         own_steps = type(self).train_step is not Learner.train_step or type(self).test_step is not Learner.test_step
-        self._in_launches = not tf.distribute.has_strategy() and not own_steps
+        self._in_launches = not own_steps
 
     # --- what a subclass answers
 
@@ -166,29 +166,45 @@ class Learner(Compiled, keras.Model, ABC):
             jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, under a distribution
                 strategy, or where Keras says that XLA is not supported.
             run_eagerly: for debugging.
+
+        Raises:
+            ValueError: for an optimizer that scales losses or was made outside of the strategy's scope, or XLA on
+                several replicas.
         """
-        optimizer = keras.optimizers.get(optimizer)
+        strategy, several = self._distribute_strategy, self.distribute_strategy.num_replicas_in_sync > 1
+        with self.distribute_strategy.scope():
+            optimizer = keras.optimizers.get(optimizer)
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             raise ValueError(
                 "Energies and their gradients are float32 under every policy, so no loss is scaled. "
                 "Received: a LossScaleOptimizer. Give its inner optimizer."
             )
+        if strategy is not None and getattr(optimizer, "_distribution_strategy", strategy) is not strategy:
+            raise ValueError(
+                "An optimizer of a model under a distribution strategy must be made in the strategy's scope: "
+                "`with strategy.scope(): ...`. Received: one that was made outside, or for another strategy"
+            )
+        if several and jit_compile is True:
+            raise ValueError("XLA compiles for one device. Received: jit_compile=True for several replicas")
         self._compile_arguments = {
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
             "run_eagerly": run_eagerly,
         }
         if jit_compile == "auto":
-            jit_compile = not run_eagerly and not tf.distribute.has_strategy()
-        super().compile(
-            optimizer=optimizer,
-            steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
-            jit_compile=jit_compile,
-            run_eagerly=run_eagerly,
-            auto_scale_loss=False,  # energies and their gradients are float32 already
-        )
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
+            jit_compile = not run_eagerly and strategy is None
+        with self.distribute_strategy.scope():
+            super().compile(
+                optimizer=optimizer,
+                steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
+                jit_compile=jit_compile,
+                run_eagerly=run_eagerly,
+                auto_scale_loss=False,  # energies and their gradients are float32 already
+            )
+            if self.built:
+                self.optimizer.build(self.trainable_variables)
+        if several:
+            replicas.apply_alike(optimizer)
 
     def get_compile_config(self) -> dict:
         if not self.compiled:
@@ -248,7 +264,7 @@ class Learner(Compiled, keras.Model, ABC):
         if validation_data is not None:
             validation_data = self._validation(validation_data, kwargs, batch_size)
         if feed is not None:
-            x, y, sample_weight, batch_size = feed.launches(steps), None, None, None
+            x, y, sample_weight, batch_size = feed.launches(steps, self._distribute_strategy), None, None, None
             steps_per_epoch, kwargs["shuffle"] = feed.num_steps, False
         self._faults.clear()
         try:
@@ -271,7 +287,7 @@ class Learner(Compiled, keras.Model, ABC):
 
     def _resident(self, x: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: Any) -> Resident | None:
         """Data that are taken on the device, if they can be."""
-        if not self._in_launches or self.run_eagerly:
+        if not self._by_launches:
             return None
         if not checks.is_array(x):
             return attached(x)
@@ -293,8 +309,8 @@ class Learner(Compiled, keras.Model, ABC):
         if self._compile_arguments["steps_per_execution"] != "auto" or self.run_eagerly:
             return
         most = MOST_STREAMED_STEPS
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            num_steps = 1  # TensorFlow's loop over steps does not run on replicas
+        if not self._in_launches and self.distribute_strategy.num_replicas_in_sync > 1:
+            num_steps = 1  # Keras's loop over steps does not run on replicas
         elif feed is not None:
             num_steps = feed.num_steps
             frames = math.prod(feed.cases[0].shape[1:-1])
@@ -320,7 +336,7 @@ class Learner(Compiled, keras.Model, ABC):
         if feed is None:
             return keras.utils.pack_x_y_sample_weight(*data)
         options |= {"validation_steps": feed.num_steps, "validation_batch_size": None}
-        return (feed.launches(steps),)
+        return (feed.launches(steps, self._distribute_strategy),)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; returns what `fit` logs, and raises what `fit` raises."""
@@ -335,7 +351,7 @@ class Learner(Compiled, keras.Model, ABC):
         self._settle_steps_per_execution(feed, x, kwargs.get("batch_size") or 32, kwargs.get("steps"))
         self._test_feed = Stream(self.steps_per_execution) if feed is None else feed
         if feed is not None:
-            x, y, sample_weight = feed.launches(self.steps_per_execution), None, None
+            x, y, sample_weight = feed.launches(self.steps_per_execution, self._distribute_strategy), None, None
             kwargs |= {"batch_size": None, "steps": feed.num_steps}
         try:
             with self.set_aside("evaluate"):
@@ -380,6 +396,7 @@ class Learner(Compiled, keras.Model, ABC):
                 self._faults = FaultRecord(rules, self.state_dtype)
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
+        replicas.check_mirrored(self, self.distribute_strategy)
         return x, y, sample_weight
 
     def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
@@ -421,8 +438,7 @@ class Learner(Compiled, keras.Model, ABC):
         gradients = self._with_penalties(result.gradients)
         # All that is read of the parameters comes before they change, or a copy of them would be made.
         step_ok = self._faults.note(batch, [*gradients, *result.values.values(), *watched.values()])
-        # Replicas cannot meet where one of them keeps what it had.
-        kept = [] if tf.distribute.has_strategy() else [*self.weights, *self.optimizer.variables]
+        kept = [*self.weights, *self.optimizer.variables]
         before = [tf.convert_to_tensor(variable) for variable in kept]
         self.optimizer.apply(gradients, self.trainable_variables)
         result.commit()
@@ -462,9 +478,17 @@ class Learner(Compiled, keras.Model, ABC):
     def _all_trackers(self) -> dict[str, keras.metrics.Mean]:
         return {"loss": self._loss_tracker, **self._trackers}
 
+    @property
+    def _by_launches(self) -> bool:
+        """Whether this class, not Keras, iterates steps: always but eagerly, and where a subclass has its own."""
+        return self._in_launches and (self._distribute_strategy is not None or not self.run_eagerly)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing: what `fit` has looked at it has built for, and Keras's way fails where replicas differ."""
+
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            if self._in_launches and not self.run_eagerly:
+            if self._by_launches:
                 launches = self._launches(self._train_step)
                 self.train_function = lambda iterator: launches.run(self._train_feed, iterator)
             else:
@@ -474,7 +498,7 @@ class Learner(Compiled, keras.Model, ABC):
 
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
-            if self._in_launches and not self.run_eagerly:
+            if self._by_launches:
                 launches = self._launches(self._test_step)
                 self.test_function = lambda iterator: launches.run(self._test_feed, iterator)
             else:
@@ -486,7 +510,8 @@ class Learner(Compiled, keras.Model, ABC):
         def logs(names: list[str]) -> dict[str, tf.Tensor]:
             return {name: self._all_trackers[name].result() for name in names}
 
-        return Launches(step, self.count_params(), lambda: self._faults.none, logs, self._draws, self.jit_compile)
+        options = self.jit_compile, self.run_eagerly, self._distribute_strategy
+        return Launches(step, self.count_params(), lambda: self._faults.none, logs, self._draws, *options)
 
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:

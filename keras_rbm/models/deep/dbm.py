@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks
+from keras_rbm import checks, replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
@@ -26,7 +26,7 @@ from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Count
 
 #: Rows of data in which chains start, at most.
@@ -248,17 +248,23 @@ class DBM(Layered):
         biases = [layer.bias for layer in self.groups]
         others = [x for layer in self.groups for x in layer.other_parameters]
         variables = [*self.kernels, *biases, *others]
+        share, share_of_samples = shares(weights, samples.weights)
         with tf.GradientTape() as tape:
             tape.watch([variable.value for variable in variables])
             # Less the entropy, which no parameter moves, this is a free energy.
-            losses = self._variational(known, posterior.fields)
-            losses -= tf.stop_gradient(log_q) + weighted_mean(rbm.free_energy(x_model), samples.weights)
-            loss = weighted_mean(losses, weights)
-        dws, dbs, dothers = tape.gradient(loss, [list(self.kernels), biases, others])
-        means = [posterior.means[i] for i in range(len(self.groups))]
+            losses = self._variational(known, posterior.fields) - tf.stop_gradient(log_q)
+            energy_of_samples = mean(rbm.free_energy(x_model), share_of_samples)
+            loss = mean(losses, share) - energy_of_samples
+        plain = tape.gradient(loss, [list(self.kernels), biases, others])
+        states = [posterior.means[i] for i in range(len(self.groups))]
+        extra = [] if self.activity_regularizer is None else self._activity_gradients(states, share, variables)
+        means = [*(mean(x, share) for x in states), tf.reduce_sum(share)] if self.centered else []
+        plain, extra, means, energy_of_samples = replicas.summed((plain, extra, means, energy_of_samples))
+        dws, dbs, dothers = plain
         offsets = []
         if self.centered:
-            offsets = updated_offsets(self.offsets, self.offset_age, means, weights, self.offset_rate)
+            some = tf.cast(means.pop() > 0, v.dtype)
+            offsets = updated_offsets(self.offsets, self.offset_age, means, some, self.offset_rate)
             now = [tf.cast(x, dws[0].dtype) for _, x in offsets[:-1]]
             dws, dbs = centered_gradients(dws, dbs, balanced_offsets(now, biases, self.trainable_variables))
 
@@ -270,26 +276,26 @@ class DBM(Layered):
 
         total = [*dws, *dbs, *dothers]
         if self.activity_regularizer is not None:
-            total = [a + b for a, b in zip(total, self._activity_gradients(means, weights, variables), strict=True)]
+            total = [a + b for a, b in zip(total, extra, strict=True)]
         values = {
-            "loss": losses,
+            "loss": losses - energy_of_samples,
             "mean_field_residual": posterior.residual,
             **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()},
         }
 
         def watched() -> dict[str, tf.Tensor]:
-            return {"reconstruction_error": self.visible.reconstruction_error(v, self._field_below(means[1]))}
+            return {"reconstruction_error": self.visible.reconstruction_error(v, self._field_below(states[1]))}
 
         return StepResult(values, list(zip(variables, total, strict=True)), commit, watched)
 
-    def _activity_gradients(self, means: list[tf.Tensor], weights: tf.Tensor, variables: list) -> list[tf.Tensor]:
+    def _activity_gradients(self, means: list[tf.Tensor], share: tf.Tensor, variables: list) -> list[tf.Tensor]:
         """Gradients of the activity regularizer's penalties, each layer's means given those of its neighbours."""
         with tf.GradientTape() as tape:
-            penalty = tf.zeros((), weights.dtype)
+            penalty = tf.zeros((), share.dtype)
             for i, layer in enumerate(self.hidden, 1):
                 beside = {j: tf.stop_gradient(means[j]) for j in (i - 1, i + 1) if j < len(means)}
                 x = layer.mean(layer.field(self._input_to(i, beside)))
-                penalty += self.activity_regularizer(weighted_mean(x, weights)[None])
+                penalty += self.activity_regularizer(replicas.whole(mean(x, share))[None])
         return tape.gradient(penalty, [x.value for x in variables], unconnected_gradients="zero")
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
@@ -328,7 +334,8 @@ class DBM(Layered):
             Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.3.
         """
         rows = self._some_rows(x)  # builds, too
-        rbms = doubled_rbms(self, doubled)
+        with self.distribute_strategy.scope():
+            rbms = doubled_rbms(self, doubled)
         options |= {"epochs": epochs, "optimizer": optimizer, "sampler": sampler}
         head = ClassHead(self.num_classes) if self.num_classes else None
         pretraining = Pretraining(rbms, x, head=head, seed=self.seed, **options)

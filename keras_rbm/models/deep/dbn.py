@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, pipelines, samplers
+from keras_rbm import checks, pipelines, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.models.class_head import ClassHead, checked_head, with_labels, without_classes
@@ -22,7 +22,7 @@ from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.couplings import COUPLING_OPTIONS
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Count
 
 
@@ -303,7 +303,8 @@ class DBN(Labelled):
     def _pretraining(self, x: Any, sampler: Any = None, **options: Any) -> Pretraining:
         if not self.built and (checks.is_array(x) or isinstance(x, tf.data.Dataset)):
             rows = x if checks.is_array(x) else pipelines.first_batch(x)[0]
-            self.build(checks.as_rows(rows, None).shape)
+            with self.distribute_strategy.scope():
+                self.build(checks.as_rows(rows, None).shape)
         sampler = self.sampler if sampler is None else sampler
         return Pretraining(self.rbms, x, sampler=sampler, head=self._head, seed=self.seed, **options)
 
@@ -340,17 +341,20 @@ class DBN(Labelled):
         wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias, *rbm.visible.other_parameters)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias, *rbm.hidden.other_parameters)]
+        share, share_of_samples = shares(weights, samples.weights)
         with tf.GradientTape() as wake, tf.GradientTape() as sleep:
             wake.watch([x.value for x in generative])  # units may be frozen: then the optimizer leaves them alone
             sleep.watch([x.value for x in recognition])
             for i, rbm in enumerate(self.lower):
                 wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
                 sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
-            mean_wake, mean_sleep = weighted_mean(wake_loss, weights), weighted_mean(sleep_loss, samples.weights)
+            mean_wake, mean_sleep = mean(wake_loss, share), mean(sleep_loss, share_of_samples)
+        below = wake.gradient(mean_wake, generative), sleep.gradient(mean_sleep, recognition)
+        below, mean_sleep = replicas.summed((below, mean_sleep))
         gradients = [
             *result.gradients,
-            *zip(generative, wake.gradient(mean_wake, generative), strict=True),
-            *zip(recognition, sleep.gradient(mean_sleep, recognition), strict=True),
+            *zip(generative, below[0], strict=True),
+            *zip(recognition, below[1], strict=True),
         ]
         mean_sleep = tf.fill(tf.shape(weights), mean_sleep)
         values = {

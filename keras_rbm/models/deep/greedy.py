@@ -84,12 +84,14 @@ class Pretraining:
         What was learnt stays if training is interrupted.
         """
         target = self.rbms[layer]
-        rbm = target._as_tied(clone(sampler))
+        with target.distribute_strategy.scope():
+            rbm = target._as_tied(clone(sampler))
+            optimizer = type(optimizer).from_config(optimizer.get_config())
         stream = self._upwards(self.data, layer)
         validation = None if self.validation_data is None else self._upwards(self.validation_data, layer)
         if layer and not np.any(target.visible.bias):
             rbm.adapt(stream.take(_ADAPT_BATCHES))
-        rbm.compile(type(optimizer).from_config(optimizer.get_config()), **self.compile_options)
+        rbm.compile(optimizer, **self.compile_options)
         if self.verbose:
             print(f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.units}")
         try:

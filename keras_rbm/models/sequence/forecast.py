@@ -5,12 +5,13 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.models.sequence.generator import Generator
 from keras_rbm.models.sequence.learner import SequenceLearner
 from keras_rbm.random import RandomStream
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.units import Unit
 
 
@@ -52,6 +53,6 @@ class Forecast(SequenceLearner):
             tape.watch([variable.value for variable in variables])
             u, _ = self.model._recur(v, batch.mask, self.model._blank(tf.shape(v)[0]), training=True)
             losses = self.visible.reconstruction_error(v, self.model._biases(u)[0])
-            loss = weighted_mean(tf.reshape(losses, [-1]), tf.reshape(weights, [-1]))
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            loss = mean(tf.reshape(losses, [-1]), *shares(tf.reshape(weights, [-1])))
+        gradients = replicas.summed(tape.gradient(loss, [variable.value for variable in variables]))
         return StepResult({"loss": losses}, list(zip(variables, gradients, strict=True)))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import export, samplers
+from keras_rbm import export, replicas, samplers
 from keras_rbm.arguments import positive_integer
 from keras_rbm.checkpoints import of_stage
 from keras_rbm.likelihood.pseudo import one_flip
@@ -20,7 +20,7 @@ from keras_rbm.models.sequence.learner import shape_error
 from keras_rbm.random import RandomStream, spawned_seed
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import weighted_mean
+from keras_rbm.training.means import mean, shares
 from keras_rbm.units import Unit
 
 
@@ -268,8 +268,9 @@ class RNNRBM(Generator):
             with tape.stop_recording():
                 samples = self.rbm.sampler.negative_phase(rbms, v, weights, hidden_input)
             losses = rbms._free_energy_of(v, field) - rbms.free_energy(samples.v)
-            loss = weighted_mean(losses, weights)
+            loss = mean(losses, *shares(weights))
         gradients = tape.gradient(loss, [x.value for x in variables], unconnected_gradients="zero")
+        gradients = replicas.summed(gradients)
 
         def watched() -> dict[str, tf.Tensor]:
             values = {"reconstruction_error": rbms._reconstruction_error_of(v, field)}
@@ -340,7 +341,8 @@ class RNNRBM(Generator):
         config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
         frames = np.asarray(x)[mask]
         self.rbm.adapt(frames)
-        forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
+        with self.distribute_strategy.scope():
+            forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
         stages: tuple = (
             ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
             ("The recurrence, on predicting frames", forecast, (x, mask), recurrent_epochs, recurrent_batch_size),
@@ -351,7 +353,8 @@ class RNNRBM(Generator):
                 continue
             if verbose:
                 print(title)
-            learner.compile(keras.optimizers.deserialize(config))
+            with self.distribute_strategy.scope():
+                learner.compile(keras.optimizers.deserialize(config))
             stage = of_stage(callbacks, "frames" if learner is self.rbm else "recurrence")
             histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, callbacks=stage, **kwargs))
         return histories

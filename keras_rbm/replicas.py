@@ -1,0 +1,136 @@
+"""Replicas of a step under a `tf.distribute` strategy: each learns from a part of the batch, and all keep the same
+state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.tensorflow.optimizer import TFOptimizer
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+
+T = TypeVar("T")
+
+
+def number() -> int:
+    """How many replicas run this step together: 1 where no strategy does."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def place() -> int:
+    """Which of them this is, from 0."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
+
+
+def summed(parts: T) -> T:
+    """Tensors in any structure, each summed over the replicas; the same bits everywhere."""
+    flat = tf.nest.flatten(parts)
+    if number() == 1 or not flat:
+        return parts
+    totals = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, flat)
+    return tf.nest.pack_sequence_as(parts, totals)
+
+
+def whole(part: tf.Tensor) -> tf.Tensor:
+    """The sum over the replicas, whose gradient is that of this one's part: those of all parts add up."""
+    if number() == 1:
+        return part
+    return part + tf.stop_gradient(summed(tf.stop_gradient(part)) - part)
+
+
+def stacked(x: tf.Tensor) -> tf.Tensor:
+    """What each replica has, one a row, `(replicas, ...)`."""
+    there = tf.equal(tf.range(number()), place())
+    return summed(tf.where(tf.reshape(there, (-1, *[1] * x.shape.rank)), x[None], tf.zeros_like(x)))
+
+
+def own_rows(x: tf.Tensor, groups: int = 1) -> tf.Tensor:
+    """This replica's part of the rows `(groups * rows, units)`: of each group as many, or one more or less."""
+    if number() == 1:
+        return x
+    start, stop = span(x.shape[0] // groups)
+    return tf.reshape(tf.reshape(x, (groups, -1, x.shape[1]))[:, start:stop], (-1, x.shape[1]))
+
+
+def among_all(x: tf.Tensor, num_rows: int, groups: int = 1) -> tf.Tensor:
+    """Rows that were `own_rows` in their places among all `num_rows`, the others zero: so `summed` gives all."""
+    start, stop = span(num_rows // groups)
+    padding = [[0, 0], [start, num_rows // groups - stop], [0, 0]]
+    return tf.reshape(tf.pad(tf.reshape(x, (groups, stop - start, x.shape[1])), padding), (num_rows, x.shape[1]))
+
+
+def span(num_rows: int) -> tuple[int, int]:
+    """Where this replica's part of so many rows starts and stops."""
+    return place() * num_rows // number(), (place() + 1) * num_rows // number()
+
+
+def run(strategy: tf.distribute.Strategy | None, function: Callable[..., None], *args: Any) -> None:
+    """Calls a function on each replica of a strategy, if there is one."""
+    if strategy is None:
+        function(*args)
+    else:
+        strategy.run(function, args=args)
+
+
+def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any:
+    """What `value` makes for each replica of this worker, by the replica's number among all, on its device."""
+    devices = strategy.extended.worker_devices
+
+    def of(context: Any) -> Any:
+        at = context.replica_id_in_sync_group
+        with tf.device(devices[at % len(devices)]):
+            return value(at)
+
+    return strategy.experimental_distribute_values_from_function(of)
+
+
+def of_first(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
+    """Integers as the first of several workers has them."""
+    if len(strategy.extended.worker_devices) == strategy.num_replicas_in_sync:
+        return value
+    mine = tf.constant(value, tf.float64)
+    first = strategy.run(lambda: summed(tf.zeros_like(mine) if place() else mine))
+    return local(strategy, first)[0].numpy().astype(value.dtype)
+
+
+def local(strategy: tf.distribute.Strategy, value: Any) -> list[Any]:
+    """What the replicas of this worker have of a value."""
+    return list(strategy.experimental_local_results(value))
+
+
+def check_mirrored(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Refuses a model whose variables are not those of a strategy.
+
+    Raises:
+        ValueError: if it was built, or given units or layers that were made, outside of the strategy's scope.
+    """
+    for variable in model.variables if strategy.num_replicas_in_sync > 1 else []:
+        if getattr(variable.value, "distribute_strategy", None) is not strategy:
+            raise ValueError(
+                "A model under a distribution strategy must be made and built in the strategy's scope: "
+                f"`with strategy.scope(): ...`. Received: {variable.path}, which was made outside"
+            )
+
+
+def on_one_device(variable: keras.Variable) -> bool:
+    """Whether XLA can compile what changes a variable: of a mirrored one it sees the copy on its own device alone."""
+    return len(getattr(variable.value, "values", [variable])) == 1
+
+
+def apply_alike(optimizer: keras.optimizers.Optimizer) -> None:
+    """Makes an optimizer take gradients as they are, on each replica for itself: they are sums over all replicas, so
+    all take the same step. Keras's own way clips them, sums them once more, and cannot accumulate them."""
+    optimizer._all_reduce_sum_gradients = list
+    for name in (
+        "_backend_update_step",
+        "_apply_weight_decay",
+        "_backend_increment_gradient_accumulators",
+        "_overwrite_model_variables_with_average_value",
+    ):
+        if getattr(type(optimizer), name) is getattr(TFOptimizer, name):
+            setattr(optimizer, name, getattr(BaseOptimizer, name).__get__(optimizer))
