@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.beside import Beside
 from keras_rbm.files import replacing, sweep
@@ -65,6 +66,8 @@ class Checkpoint(keras.callbacks.Callback):
     be built, the callback be the last in the list, and the data begin where training goes on:
     `datasets.batches(..., epoch=checkpoint.epoch)`.
 
+    Of several workers the first writes, and tells the others what it reads: no folder need be shared.
+
     Args:
         folder: for the checkpoints of one training, and nothing else.
         every: epochs between two of them; the last epoch is always saved.
@@ -96,6 +99,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder, self.every = Path(folder), positive_integer(every, "every")
         self.seconds, self.beside = seconds, beside
         self._progress, self._beside, self._started, self._saved = Progress(), Beside([]), 0.0, 0.0
+        self._writes = True
 
     def of(self, stage: str) -> Checkpoint:
         """That of one stage of several, in a folder of its own inside this one's."""
@@ -139,12 +143,13 @@ class Checkpoint(keras.callbacks.Callback):
     # --- going on
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(self.folder, os.W_OK):
-            raise PermissionError(f"{self.folder} cannot be written to. Give another folder for checkpoints.")
-        sweep(self.folder)
-        found, self._beside = self._newest(), Beside(list(self.beside or ()))
-        self._progress = Progress(began=time.time())
+        strategy = self.model.distribute_strategy
+        self._writes = replicas.is_first_worker(strategy)
+        self._beside, self._progress = Beside(list(self.beside or ())), Progress(began=time.time())
+        if not replicas.has_workers(strategy):
+            found = self._found()
+        else:
+            found = replicas.told_by_first(strategy, self._found if self._writes else None)
         if self.model.built and self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         if found is not None:
@@ -152,6 +157,14 @@ class Checkpoint(keras.callbacks.Callback):
         elif self.model.built:
             self._save(self._progress)
         self._started = self._saved = time.monotonic()
+
+    def _found(self) -> tuple[Progress, list[np.ndarray]] | None:
+        """What training goes on from; the folder is there afterwards, and can be written to."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.folder, os.W_OK):
+            raise PermissionError(f"{self.folder} cannot be written to. Give another folder for checkpoints.")
+        sweep(self.folder)
+        return self._newest()
 
     def _restore(self, progress: Progress, values: list[np.ndarray]) -> None:
         model = self.model
@@ -174,10 +187,11 @@ class Checkpoint(keras.callbacks.Callback):
             for log in progress.logs:
                 for name, number in log.items():
                     model.history.history.setdefault(name, []).append(number)
-        if self.params.get("verbose") and progress.epoch:
+        if self._writes and self.params.get("verbose") and progress.epoch:
             print(f"Going on after epoch {progress.epoch} of {self.params.get('epochs')}, from {self.folder}")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.model._initial_epoch = None  # a `fit` without this callback begins at the beginning
         if self.model.history is not None and not self.model.history.epoch:
             self.model.history.epoch = list(range(self._progress.epoch))
 
@@ -193,9 +207,11 @@ class Checkpoint(keras.callbacks.Callback):
             self._saved = time.monotonic()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        self.model._initial_epoch = None  # a `fit` without this callback begins at the beginning
+        self.model._initial_epoch = None
 
     def _save(self, progress: Progress) -> None:
+        if not self._writes:
+            return
         variables = list(_variables(self.model))
         counted: list[np.ndarray] = []
         progress = progress._replace(variables=_described(self.model), states=self._beside.state(counted))

@@ -3,6 +3,7 @@ state."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -89,11 +90,44 @@ def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any
     return strategy.experimental_distribute_values_from_function(of)
 
 
-def of_first(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
-    """Integers as the first of several workers has them."""
-    if len(strategy.extended.worker_devices) == strategy.num_replicas_in_sync:
-        return value
-    mine = tf.constant(value, tf.float64)
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes work along."""
+    return len(strategy.extended.worker_devices) < strategy.num_replicas_in_sync
+
+
+def is_first_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this is the process of replica 0."""
+    if not has_workers(strategy):
+        return True
+    places = strategy.experimental_distribute_values_from_function(lambda context: context.replica_id_in_sync_group)
+    return 0 in local(strategy, places)
+
+
+def told_by_first(strategy: tf.distribute.Strategy, value: Callable[[], Any] | None) -> Any:
+    """What the first of several workers finds, told to all, as one message.
+
+    Args:
+        value: finds it, on the first worker; if it fails, all workers do.
+    """
+    message, failure = b"", None
+    if value is not None:
+        try:
+            message = pickle.dumps(value())
+        except Exception as error:
+            failure, message = error, pickle.dumps(RuntimeError(f"The first worker failed: {error}"))
+    (size,) = _of_first(strategy, np.array([len(message)]))
+    content = np.frombuffer(message, "uint8") if message else np.zeros(int(size), "uint8")
+    told = pickle.loads(_of_first(strategy, content).tobytes())
+    if failure is not None:
+        raise failure
+    if isinstance(told, Exception):
+        raise told
+    return told
+
+
+def _of_first(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
+    """Integers as the first of several workers has them; all give as many."""
+    mine = tf.constant(value, tf.int32)
     first = strategy.run(lambda: summed(tf.zeros_like(mine) if place() else mine))
     return local(strategy, first)[0].numpy().astype(value.dtype)
 
