@@ -92,7 +92,8 @@ def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any
 
 def has_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether other processes work along."""
-    return len(strategy.extended.worker_devices) < strategy.num_replicas_in_sync
+    replicas = strategy.num_replicas_in_sync
+    return replicas > 1 and len(strategy.extended.worker_devices) < replicas
 
 
 def is_first_worker(strategy: tf.distribute.Strategy) -> bool:
