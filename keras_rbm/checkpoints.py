@@ -188,7 +188,9 @@ class Checkpoint(keras.callbacks.Callback):
                 for name, number in log.items():
                     model.history.history.setdefault(name, []).append(number)
         if self._writes and self.params.get("verbose") and progress.epoch:
-            print(f"Going on after epoch {progress.epoch} of {self.params.get('epochs')}, from {self.folder}")
+            done, number = progress.epoch, self.params.get("epochs")
+            said = "All epochs were done before" if done == number else f"Going on after epoch {done} of {number}"
+            print(f"{said}: {self.folder}")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.model._initial_epoch = None  # a `fit` without this callback begins at the beginning
