@@ -118,7 +118,7 @@ class Resident:
         if number == 0:
             self._order = self._new_order()
             if strategy is not None:
-                self._order = replicas.of_first(strategy, self._order)
+                (self._order,) = replicas.of_first(strategy, [self._order])
         rows = self._order[number * num_steps :][:num_steps]
         padded = np.pad(rows, ((0, num_steps - len(rows)), (0, 0)), constant_values=-1)
         if strategy is None:

@@ -89,13 +89,26 @@ def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any
     return strategy.experimental_distribute_values_from_function(of)
 
 
-def of_first(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
-    """Integers as the first of several workers has them."""
-    if len(strategy.extended.worker_devices) == strategy.num_replicas_in_sync:
-        return value
-    mine = tf.constant(value, tf.float64)
-    first = strategy.run(lambda: summed(tf.zeros_like(mine) if place() else mine))
-    return local(strategy, first)[0].numpy().astype(value.dtype)
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """How many processes a strategy's replicas are in."""
+    return strategy.num_replicas_in_sync // len(strategy.extended.worker_devices)
+
+
+def of_first(strategy: tf.distribute.Strategy, values: list[np.ndarray]) -> list[np.ndarray]:
+    """Numbers as the first of several workers has them."""
+    if num_workers(strategy) == 1:
+        return values
+    mine = [tf.constant(x, tf.int64 if x.dtype.kind in "biu" else x.dtype) for x in values]
+    first = strategy.run(lambda: summed([tf.zeros_like(x) if place() else x for x in mine]))
+    return [local(strategy, x)[0].numpy().astype(y.dtype) for x, y in zip(first, values, strict=True)]
+
+
+def agree(strategy: tf.distribute.Strategy, variables: list[keras.Variable]) -> None:
+    """Gives all workers the values that the first one has: what was done before steps need not be the same on all."""
+    if num_workers(strategy) > 1:
+        values = of_first(strategy, [np.asarray(variable) for variable in variables])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
 
 def local(strategy: tf.distribute.Strategy, value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import tensorflow as tf
 from keras_rbm import checks, pipelines, replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.compiled import Compiled
-from keras_rbm.feeds import Resident, Stream, attached
+from keras_rbm.feeds import Cases, Resident, Stream, attached
 from keras_rbm.random import Draws
 from keras_rbm.training.faults import Batch, FaultRecord, Rules
 from keras_rbm.training.launches import MOST_STEPS, MOST_STREAMED_STEPS, MOST_WORK, Launches, steps_a_launch
@@ -216,12 +217,15 @@ class Learner(Compiled, keras.Model, ABC):
             validation_data = self._checked(*unpacked)
         elif validation_split:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
-        if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
-            kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
+        if not checks.is_array(x) and (not isinstance(x, keras.utils.PyDataset) or self._num_workers > 1):
+            kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot, or workers differ
         feed = None
         if steps_per_epoch is None:
             feed = self._resident(x, y, sample_weight, batch_size or 32, kwargs.get("shuffle", True))
         self._settle_steps_per_execution(feed, x, batch_size or 32, steps_per_epoch)
+        if feed is None and checks.is_array(x) and self._num_workers > 1:
+            x = self._in_one_order((x, y, sample_weight), batch_size or 32, kwargs.get("shuffle", True))
+            y, sample_weight, batch_size = None, None, None
         steps = self.steps_per_execution
         self._train_feed = Stream(steps) if feed is None else feed
         if validation_data is not None:
@@ -230,6 +234,7 @@ class Learner(Compiled, keras.Model, ABC):
             x, y, sample_weight, batch_size = feed.launches(steps, self._distribute_strategy), None, None, None
             steps_per_epoch, kwargs["shuffle"] = feed.num_steps, False
         self._faults.clear()
+        replicas.agree(self.distribute_strategy, [*self.variables, *self.optimizer.variables])
         try:
             return super().fit(
                 x,
@@ -258,6 +263,19 @@ class Learner(Compiled, keras.Model, ABC):
         if not Resident(cases, batch_size).fits:
             return None
         return Resident((self._in_state_dtype(x), *cases[1:]), batch_size, shuffle, checked=True)
+
+    @property
+    def _num_workers(self) -> int:
+        """How many processes learn together."""
+        return 1 if self._distribute_strategy is None else replicas.num_workers(self._distribute_strategy)
+
+    def _in_one_order(self, cases: Cases, batch_size: int, shuffle: bool) -> tf.data.Dataset:
+        """Batches of arrays, in an order that is the same on all workers."""
+        (seed,) = replicas.of_first(self.distribute_strategy, [np.array(random.randrange(2**31))])
+        arrays = tuple(a for a in cases if a is not None)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return pipelines.array_batches(arrays, batch_size, int(seed), shuffle).with_options(options)
 
     def _in_state_dtype(self, x: Any) -> Any:
         """`x`, if it is real, in the dtype of states; integers and booleans, which are smaller, as they are."""
@@ -347,6 +365,8 @@ class Learner(Compiled, keras.Model, ABC):
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
             batch, labels, x = pipelines.first_batch(x)
             self._checked_arrays(batch, labels, labelled)
+            if self._num_workers > 1 and isinstance(x, tf.data.Dataset) and attached(x) is None:
+                x = pipelines.for_workers(x, self._num_workers)
         else:
             raise TypeError(
                 "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "
