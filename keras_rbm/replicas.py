@@ -91,7 +91,8 @@ def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
     """How many processes a strategy's replicas are in."""
-    return strategy.num_replicas_in_sync // len(strategy.extended.worker_devices)
+    number = strategy.num_replicas_in_sync
+    return 1 if number == 1 else number // len(strategy.extended.worker_devices)
 
 
 def of_first(strategy: tf.distribute.Strategy, values: list[np.ndarray]) -> list[np.ndarray]:

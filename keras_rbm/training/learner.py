@@ -225,7 +225,7 @@ class Learner(Compiled, keras.Model, ABC):
         self._settle_steps_per_execution(feed, x, batch_size or 32, steps_per_epoch)
         if feed is None and checks.is_array(x) and self._num_workers > 1:
             x = self._in_one_order((x, y, sample_weight), batch_size or 32, kwargs.get("shuffle", True))
-            y, sample_weight, batch_size = None, None, None
+            y, sample_weight, batch_size, kwargs["shuffle"] = None, None, None, False
         steps = self.steps_per_execution
         self._train_feed = Stream(steps) if feed is None else feed
         if validation_data is not None:
@@ -267,7 +267,7 @@ class Learner(Compiled, keras.Model, ABC):
     @property
     def _num_workers(self) -> int:
         """How many processes learn together."""
-        return 1 if self._distribute_strategy is None else replicas.num_workers(self._distribute_strategy)
+        return replicas.num_workers(self.distribute_strategy)
 
     def _in_one_order(self, cases: Cases, batch_size: int, shuffle: bool) -> tf.data.Dataset:
         """Batches of arrays, in an order that is the same on all workers."""
