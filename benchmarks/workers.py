@@ -70,7 +70,8 @@ def started(workers: int, share: int) -> dict[str, Any]:
                 environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
             words = [sys.executable, __file__, "--work", str(path)]
             processes.append(subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL))
-        if any([process.wait() for process in processes]):
+        codes = [process.wait() for process in processes]
+        if any(codes):
             sys.exit("a worker failed")
         return json.loads(path.read_text())
 

@@ -1,13 +1,13 @@
 """An RBM that several machines train together, and that goes on when one of them was killed.
 
-Each machine runs this same script. Which machines there are, and which of them this is, the environment says: TF_CONFIG,
-or Slurm's variables (examples/cluster has starters for Slurm and Kubernetes). By itself it trains on one machine, on all
-of its GPUs.
+Each machine runs this same script. Which machines there are, and which of them this is, the environment says:
+TF_CONFIG, or Slurm's variables (examples/cluster has starters for Slurm and Kubernetes). By itself it trains on one
+machine, on all of its GPUs.
 
     python examples/workers_mnist.py --output run
 
-Each epoch is checkpointed by the first worker, in `run/checkpoints`. If a worker is killed, the others end with an error;
-start all of them again with the same command, and they go on after the last checkpoint.
+Each epoch is checkpointed by the first worker, in `run/checkpoints`. If a worker is killed, the others end with an
+error; start all of them again with the same command, and they go on after the last checkpoint.
 """
 
 import argparse

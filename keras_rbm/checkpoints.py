@@ -146,7 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
         strategy = self.model.distribute_strategy
         self._writes = replicas.is_first_worker(strategy)
         self._beside, self._progress = Beside(list(self.beside or ())), Progress(began=time.time())
-        if not replicas.has_workers(strategy):
+        if replicas.num_workers(strategy) == 1:
             found = self._found()
         else:
             found = replicas.told_by_first(strategy, self._found if self._writes else None)

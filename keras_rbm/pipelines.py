@@ -83,6 +83,56 @@ def lean(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def for_workers(dataset: tf.data.Dataset, num_workers: int) -> tf.data.Dataset:
+    """The dataset, so that workers that run the same program share its cases out, and none is lost or seen twice.
+
+    By files, if there is one a worker; otherwise each takes cases by their places, in an order that is the same on all.
+
+    Raises:
+        ValueError: if it is not the same.
+    """
+    policy, policies = dataset.options().experimental_distribute.auto_shard_policy, tf.data.experimental.AutoShardPolicy
+    if policy not in (policies.AUTO, policies.DATA):
+        return dataset  # the user has thought of it
+    if policy == policies.AUTO and _has_files_for(dataset, num_workers):
+        return dataset
+    if dataset.options().deterministic is False or _shuffles_anew(dataset):
+        raise ValueError(
+            "Workers share out the cases of a tf.data.Dataset by their places, so its order must be the same on all. "
+            "Received: one that is shuffled without a seed, or not deterministic. Give shuffle(..., seed=0), or read "
+            "from as many files as there are workers."
+        )
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = policies.DATA
+    return dataset.with_options(options)
+
+
+def _has_files_for(dataset: tf.data.Dataset, num_workers: int) -> bool:
+    """Whether TensorFlow can give each worker files of its own."""
+    specs = tf.nest.flatten(dataset.element_spec)
+    try:
+        part = tf.raw_ops.AutoShardDataset(
+            input_dataset=tf.data.experimental.to_variant(dataset),
+            num_workers=num_workers,
+            index=0,
+            auto_shard_policy=int(tf.data.experimental.AutoShardPolicy.FILE),
+            output_types=[spec.dtype for spec in specs],
+            output_shapes=[spec.shape for spec in specs],
+        )
+        next(iter(tf.data.experimental.from_variant(part, dataset.element_spec)), None)
+    except (tf.errors.NotFoundError, tf.errors.InvalidArgumentError):  # no files; not enough of them
+        return False
+    return True
+
+
+def _shuffles_anew(dataset: tf.data.Dataset) -> bool:
+    """Whether some order in it is another one in each process. TensorFlow has no public word for it."""
+    seeds = [getattr(dataset, name, None) for name in ("_seed", "_seed2")]
+    anew = type(dataset).__name__ == "_ShuffleDataset" and not any(np.any(seed) for seed in seeds)
+    inputs = dataset._inputs() if hasattr(dataset, "_inputs") else []
+    return anew or any(map(_shuffles_anew, inputs))
+
+
 def with_keys(dataset: tf.data.Dataset, seed: int | None, first: int = 0) -> tf.data.Dataset:
     """`(key, batch)` pairs, with a key for `Draws` that is new for each batch of each pass, the first of which has the
     number `first`."""

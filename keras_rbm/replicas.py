@@ -90,15 +90,32 @@ def spread(strategy: tf.distribute.Strategy, value: Callable[[int], Any]) -> Any
     return strategy.experimental_distribute_values_from_function(of)
 
 
-def has_workers(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes work along."""
-    replicas = strategy.num_replicas_in_sync
-    return replicas > 1 and len(strategy.extended.worker_devices) < replicas
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """How many processes a strategy's replicas are in."""
+    number = strategy.num_replicas_in_sync
+    return 1 if number == 1 else number // len(strategy.extended.worker_devices)
+
+
+def of_first(strategy: tf.distribute.Strategy, values: list[np.ndarray]) -> list[np.ndarray]:
+    """Numbers as the first of several workers has them."""
+    if num_workers(strategy) == 1:
+        return values
+    mine = [tf.constant(x, tf.int64 if x.dtype.kind in "biu" else x.dtype) for x in values]
+    first = strategy.run(lambda: summed([tf.zeros_like(x) if place() else x for x in mine]))
+    return [local(strategy, x)[0].numpy().astype(y.dtype) for x, y in zip(first, values, strict=True)]
+
+
+def agree(strategy: tf.distribute.Strategy, variables: list[keras.Variable]) -> None:
+    """Gives all workers the values that the first one has: what was done before steps need not be the same on all."""
+    if num_workers(strategy) > 1:
+        values = of_first(strategy, [np.asarray(variable) for variable in variables])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
 
 def is_first_worker(strategy: tf.distribute.Strategy) -> bool:
     """Whether this is the process of replica 0."""
-    if not has_workers(strategy):
+    if num_workers(strategy) == 1:
         return True
     places = strategy.experimental_distribute_values_from_function(lambda context: context.replica_id_in_sync_group)
     return 0 in local(strategy, places)
@@ -116,21 +133,15 @@ def told_by_first(strategy: tf.distribute.Strategy, value: Callable[[], Any] | N
             message = pickle.dumps(value())
         except Exception as error:
             failure, message = error, pickle.dumps(RuntimeError(f"The first worker failed: {error}"))
-    (size,) = _of_first(strategy, np.array([len(message)]))
+    ((size,),) = of_first(strategy, [np.array([len(message)])])
     content = np.frombuffer(message, "uint8") if message else np.zeros(int(size), "uint8")
-    told = pickle.loads(_of_first(strategy, content).tobytes())
+    (content,) = of_first(strategy, [content])
+    told = pickle.loads(content.tobytes())
     if failure is not None:
         raise failure
     if isinstance(told, Exception):
         raise told
     return told
-
-
-def _of_first(strategy: tf.distribute.Strategy, value: np.ndarray) -> np.ndarray:
-    """Integers as the first of several workers has them; all give as many."""
-    mine = tf.constant(value, tf.int32)
-    first = strategy.run(lambda: summed(tf.zeros_like(mine) if place() else mine))
-    return local(strategy, first)[0].numpy().astype(value.dtype)
 
 
 def local(strategy: tf.distribute.Strategy, value: Any) -> list[Any]:

@@ -19,7 +19,10 @@ from keras_rbm.version import __version__
 _H5PY = r"errno = (\d+)"  # how it names what the system said, in errors of any type
 _ELSEWHERE = "Choose another --output."
 _WAYS_OUT = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room on the disk: what was begun goes on with --resume. Or choose another --output."),
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "Make room on the disk: what was begun goes on with --resume. Or choose another --output.",
+    ),
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS), _ELSEWHERE),
     **dict.fromkeys((errno.EACCES, errno.EPERM), "Change its rights, or choose another place."),
 }

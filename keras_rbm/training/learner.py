@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,7 +18,7 @@ from keras_rbm import checks, pipelines, replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.checkpoints import last_in_line
 from keras_rbm.compiled import Compiled
-from keras_rbm.feeds import Resident, Stream, attached
+from keras_rbm.feeds import Cases, Resident, Stream, attached
 from keras_rbm.files import replacing
 from keras_rbm.random import RandomStream, set_aside
 from keras_rbm.training.faults import Batch, FaultRecord, Rules
@@ -253,12 +254,15 @@ class Learner(Compiled, keras.Model, ABC):
             validation_data = self._checked(*unpacked)
         elif validation_split:
             (x, y, sample_weight), validation_data = _split(x, y, sample_weight, validation_split)
-        if not checks.is_array(x) and not isinstance(x, keras.utils.PyDataset):
-            kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot
+        if not checks.is_array(x) and (not isinstance(x, keras.utils.PyDataset) or self._num_workers > 1):
+            kwargs.setdefault("shuffle", False)  # else Keras warns that it cannot, or workers differ
         feed = None
         if steps_per_epoch is None:
             feed = self._resident(x, y, sample_weight, batch_size or 32, kwargs.get("shuffle", True))
         self._settle_steps_per_execution(feed, x, batch_size or 32, steps_per_epoch)
+        if feed is None and checks.is_array(x) and self._num_workers > 1:
+            x = self._in_one_order((x, y, sample_weight), batch_size or 32, kwargs.get("shuffle", True))
+            y, sample_weight, batch_size, kwargs["shuffle"] = None, None, None, False
         steps = self.steps_per_execution
         self._train_feed = Stream(steps) if feed is None else feed
         if validation_data is not None:
@@ -267,6 +271,7 @@ class Learner(Compiled, keras.Model, ABC):
             x, y, sample_weight, batch_size = feed.launches(steps, self._distribute_strategy), None, None, None
             steps_per_epoch, kwargs["shuffle"] = feed.num_steps, False
         self._faults.clear()
+        replicas.agree(self.distribute_strategy, [*self.variables, *self.optimizer.variables])
         try:
             return super().fit(
                 x,
@@ -296,6 +301,19 @@ class Learner(Compiled, keras.Model, ABC):
         if tf.as_dtype(x.dtype).size > tf.as_dtype(self.state_dtype).size:
             x = tf.cast(x, self.state_dtype)
         return Resident((x, y if self._looks_at_labels else None, sample_weight), batch_size, shuffle, checked=True)
+
+    @property
+    def _num_workers(self) -> int:
+        """How many processes learn together."""
+        return replicas.num_workers(self.distribute_strategy)
+
+    def _in_one_order(self, cases: Cases, batch_size: int, shuffle: bool) -> tf.data.Dataset:
+        """Batches of arrays, in an order that is the same on all workers."""
+        (seed,) = replicas.of_first(self.distribute_strategy, [np.array(random.randrange(2**31))])
+        arrays = tuple(a for a in cases if a is not None)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return pipelines.array_batches(arrays, batch_size, int(seed), shuffle).with_options(options)
 
     @property
     def _looks_at_labels(self) -> bool:
@@ -385,6 +403,8 @@ class Learner(Compiled, keras.Model, ABC):
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
             batch, labels, x = pipelines.first_batch(x)
             self._checked_arrays(batch, labels, labelled)
+            if self._num_workers > 1 and isinstance(x, tf.data.Dataset) and attached(x) is None:
+                x = pipelines.for_workers(x, self._num_workers)
         else:
             raise TypeError(
                 "Data must be an array, a tf.data.Dataset, a keras.utils.PyDataset or a generator. "

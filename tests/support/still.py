@@ -12,7 +12,7 @@ from keras_rbm.units import Bernoulli, Gaussian, Unit
 
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
-    """Bernoulli and Gaussian units are "drawn" at their means, coins are even, integers are 0; keys go on."""
+    """Bernoulli and Gaussian units are "drawn" at their means, uniform numbers are 0.5, integers 0; keys go on."""
 
     def sample(self: Unit, field: tf.Tensor, draws: Draws) -> tf.Tensor:
         draws.next_key()
