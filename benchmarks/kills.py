@@ -29,16 +29,16 @@ import numpy as np
 BEFORE = """
 import sys
 import keras
+import numpy as np
 import keras_rbm
 from keras_rbm.callbacks import Checkpoint
-from keras_rbm.jobs import cli
 from keras_rbm.training.learner import Learner
 compile, init = Learner.compile, Checkpoint.__init__
 Learner.compile = lambda self, *a, **k: compile(self, *a, **{**k, "jit_compile": False})
 Checkpoint.__init__ = lambda self, folder, *a, **k: init(self, folder)
 """
 FIT = """
-x = keras_rbm.load("digits").x_train[:600]
+x = np.random.default_rng(0).random((600, 64)).round()
 rbm = keras_rbm.RBM(32, sampler="pcd", seed=0)
 rbm.compile("adam")
 log = keras.callbacks.CSVLogger(sys.argv[1] + "/logs/history.csv", append=True)
@@ -46,7 +46,10 @@ stop = keras.callbacks.EarlyStopping("loss", patience=50)
 rbm.fit(x, epochs=40, verbose=0, callbacks=[log, stop, Checkpoint(sys.argv[1] + "/checkpoints")])
 rbm.save(sys.argv[1] + "/rbm.keras")
 """
-COMMAND = "sys.exit(cli.main(sys.argv[1:]))"
+COMMAND = """
+from keras_rbm.jobs import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
 
 
 class Job(NamedTuple):
@@ -57,22 +60,25 @@ class Job(NamedTuple):
         words: its arguments, before the folder.
         first: more of them, the first time; `--resume` takes their place afterwards.
         models: the files that it ends with.
+        aims: parts of the names of files that it writes.
     """
 
     program: str
     words: list[str]
     first: list[str]
     models: list[str]
+    aims: tuple[str, ...]
 
 
 _SMALL = ["--layers", "16", "8", "--epochs", "3", "--wake-sleep-epochs", "3", "--fine-tune-epochs", "6"]
 _SHORT = ["--epochs", "6", "--units", "8", "--recurrent", "8"]
+_OF_FIT = ("checkpoints", ".part-", "logs", ".keras")
+_OF_COMMANDS = (*_OF_FIT, "recipe", "figures", "saved_model", "card", ".lock")
 JOBS = {
-    "fit": Job(FIT, [], [], ["rbm.keras"]),
-    "train": Job(COMMAND, ["train", "--output"], _SMALL, ["dbn.keras", "classifier.keras"]),
-    "music": Job(COMMAND, ["music", "--output"], _SHORT, ["model.keras"]),
+    "fit": Job(FIT, [], [], ["rbm.keras"], _OF_FIT),
+    "train": Job(COMMAND, ["train", "--output"], _SMALL, ["dbn.keras", "classifier.keras"], _OF_COMMANDS),
+    "music": Job(COMMAND, ["music", "--output"], _SHORT, ["model.keras"], _OF_COMMANDS),
 }
-AIMS = ("checkpoints", "recipe", ".keras", "logs", "figures", "saved_model", "card", ".part-", ".lock")
 
 
 def started(job: Job, folder: Path) -> subprocess.Popen:
@@ -163,7 +169,7 @@ def main() -> None:
             most = rng.randint(3, 8)  # kills of one run
             while True:
                 process = started(JOBS[job], folder)
-                aim = rng.choice(AIMS) if options.aimed or rng.random() < 0.5 else None
+                aim = rng.choice(JOBS[job].aims) if options.aimed or rng.random() < 0.5 else None
                 killed = len(moments) < most and kills < options.kills and kill(process, folder, aim, rng, seconds[job])
                 if not killed:
                     break

@@ -64,7 +64,7 @@ def test_workers_of_which_one_was_killed_end_where_they_would_have_ended(tmp_pat
         assert time.monotonic() < until, said(tmp_path)
         time.sleep(0.01)
     workers[1].kill()
-    first, second = ended(tmp_path, workers)
+    first, _ = ended(tmp_path, workers)
     assert first != 0, said(tmp_path)
     assert not list(tmp_path.glob("killed-*.npz"))
     again = trained("killed", 9)  # all of a new process's own numbers are others
