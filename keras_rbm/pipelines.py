@@ -60,7 +60,9 @@ def array_batches(
     def cases(rows: tf.Tensor) -> Any:
         return tf.nest.map_structure(lambda a: tf.gather(a, rows), arrays)
 
-    return lean(_passes(first).flat_map(order).batch(batch_size).map(cases, num_parallel_calls=tf.data.AUTOTUNE))
+    rows = _passes(first).flat_map(order).batch(batch_size)
+    rows = rows.apply(tf.data.experimental.assert_cardinality(-(-num_cases // batch_size)))
+    return lean(rows.map(cases, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def _root(seed: int | None) -> tf.Tensor:
@@ -145,7 +147,9 @@ def with_keys(dataset: tf.data.Dataset, seed: int | None, first: int = 0) -> tf.
     def key(batch: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform((2,), tf.stack([root, batch]), None, None, tf.int32)
 
-    return tf.data.Dataset.zip(_passes(first).flat_map(keys), dataset)
+    number = dataset.cardinality()
+    keyed = tf.data.Dataset.zip(_passes(first).flat_map(keys), dataset)
+    return keyed if number < 0 else keyed.apply(tf.data.experimental.assert_cardinality(number))
 
 
 def batches(data: Any) -> Iterator[tuple[np.ndarray, Any]]:

@@ -149,6 +149,7 @@ def test_a_pipeline_begins_with_any_pass(binarize):
     def passes(epoch, number):
         data = datasets.batches(np.linspace(0, 1, 30)[:, None], np.arange(30), 8, binarize, seed=0, epoch=epoch)
         iter(data)
+        assert data.cardinality() == 4
         return [[(x.numpy().ravel().tolist(), y.numpy().tolist()) for x, y in data] for _ in range(number)]
 
     first, second, third = passes(0, 3)

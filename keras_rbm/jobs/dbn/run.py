@@ -34,6 +34,8 @@ WRITTEN = (
 )
 
 
+#: Least time between two checkpoints: of tiny epochs saving would take most.
+SECONDS = 1.0
 #: Cases of a step of the classifiers' validation.
 _VALIDATED_TOGETHER = 1000
 
@@ -192,7 +194,7 @@ class DBNRun:
         )
 
     def _checkpoint(self, stage: str) -> Checkpoint:
-        return Checkpoint(self.folder / "checkpoints" / stage, seconds=1.0)  # of a tiny epoch saving would be most
+        return Checkpoint(self.folder / "checkpoints" / stage, seconds=SECONDS)
 
     @property
     def seconds(self) -> float:

@@ -70,7 +70,7 @@ def doubled_rbms(dbm: Layered, doubled: bool) -> list[RBM]:
             visible=with_labels(below, labels, dtype=dbm.dtype_policy) if labels else below,
             hidden=clone(above),
             **dbm._coupling_options(),
-            seed=spawned_seed(dbm.seed, "rbm", i),
+            seed=spawned_seed(dbm.seed, "layer", i),
             dtype=dbm.dtype_policy,
             name=f"rbm_{i}",
         )

@@ -94,6 +94,7 @@ def test_its_top_learns_as_an_rbm_of_the_states_below_it():
     dbn.build((None, 5))
     rbm = random_rbm(seed=1)
     randomize(dbn.top)
+    rbm.stream.key.assign(dbn.top.stream.key)
     v = binary_states(5)[:9]
     dbn.rbms[0].w_rec.assign(2000 * np.eye(5))
     dbn.rbms[0].hidden.bias.assign(np.full(5, -1000.0))

@@ -160,8 +160,9 @@ def test_other_objectives_teach_the_top_alone(objective):
         sampler = samplers.PCD(num_chains=6, dtype="float64")
         dbn = label_dbn((4, 2), objective=objective, generative_weight=0.3, centered=False, sampler=sampler)
         start = [np.array(x) for x in (dbn.top.w_rec, dbn.top.visible.bias, dbn.top.hidden.bias)]
+        key = dbn.rbms[0].stream.key.numpy()
         x = dbn.rbms[0].sample_h_from_v(V)
-        dbn.rbms[0].stream.key.assign([0, 0])
+        dbn.rbms[0].stream.key.assign(key)
         dbn.compile(keras.optimizers.SGD(0.125), run_eagerly=True)
         dbn.train_on_batch(V, Y)
         return dbn, x, start
@@ -359,7 +360,7 @@ def test_two_classes_are_learnt_and_dreamt_of():
     optimizer = keras.optimizers.Adam(0.03)
     dbn.pretrain(np.tile(x, (8, 1)), y=np.tile(y, 8), epochs=1, optimizer=optimizer, jit_compile=False, **options)
     dbn.compile(keras.optimizers.SGD(0.02), jit_compile=False)
-    dbn.fit(np.tile(x, (3, 1)), np.tile(y, 3), **options)
+    dbn.fit(np.tile(x, (8, 1)), np.tile(y, 8), **options)
     assert np.mean(dbn.classify(x) == y) > 0.98
     wanted = np.repeat([0, 1], 200)
     dreams = dbn.sample(y=wanted, num_steps=100).numpy()
