@@ -17,7 +17,6 @@ from keras_rbm.random import Draws
 #: Bytes of a data set that lies on the device while it is learned from; a larger one is streamed.
 MOST_RESIDENT = 2**30
 
-Strategy = tf.distribute.Strategy
 #: Inputs, labels and case weights of a batch; the last two may be `None`.
 Cases = tuple[Any, Any, Any]
 #: From what lies on the device to what is learned from: binary samples of grey levels, states of a layer above.
@@ -80,7 +79,7 @@ class Resident:
         self._rng = None if seed is None else np.random.default_rng(seed)
         self._order = np.zeros((0, batch_size), "int32")
         self._steps_a_launch = 1
-        self._copies: tuple[Strategy, Cases] | None = None
+        self._copies: tuple[tf.distribute.Strategy, Cases] | None = None
 
     @property
     def fits(self) -> bool:
@@ -103,7 +102,7 @@ class Resident:
         seed = None if self._rng is None else int(self._rng.integers(2**31))
         return Resident(self.cases, self.batch_size, self.shuffle, seed, both)
 
-    def launches(self, num_steps: int, strategy: Strategy | None = None) -> tf.data.Dataset:
+    def launches(self, num_steps: int, strategy: tf.distribute.Strategy | None = None) -> tf.data.Dataset:
         """The numbers of an epoch's launches of so many steps, over and over: what Keras goes through."""
         self._steps_a_launch = num_steps
         numbers = tf.data.Dataset.range(-(-self.num_steps // num_steps)).repeat()
@@ -111,7 +110,7 @@ class Resident:
             return numbers
         return numbers.map(lambda number: tf.repeat(number, strategy.num_replicas_in_sync))  # one for each
 
-    def launch(self, iterator: Iterator[Any], strategy: Strategy | None = None) -> Launch:
+    def launch(self, iterator: Iterator[Any], strategy: tf.distribute.Strategy | None = None) -> Launch:
         """The one whose number comes next."""
         number, num_steps = next(iterator), self._steps_a_launch
         number = int(number if strategy is None else replicas.local(strategy, number)[0][0])
@@ -127,7 +126,7 @@ class Resident:
         shared_out = replicas.spread(strategy, lambda place: _shared_out(padded, all_replicas, place))
         return Launch(self._copied(strategy), shared_out, tf.constant(len(rows)))
 
-    def _copied(self, strategy: Strategy) -> Cases:
+    def _copied(self, strategy: tf.distribute.Strategy) -> Cases:
         """The cases on the device of each replica."""
         if self._copies is None or self._copies[0] is not strategy:
             self._copies = strategy, _spread(strategy, [self._tensors] * len(strategy.extended.worker_devices))
@@ -156,7 +155,7 @@ class Stream:
         self._steps_a_launch, self._batch_size = steps_a_launch, 0
         self._spare: Cases = None, None, None
 
-    def launch(self, iterator: Iterator[Any], strategy: Strategy | None = None) -> Launch:
+    def launch(self, iterator: Iterator[Any], strategy: tf.distribute.Strategy | None = None) -> Launch:
         """The next batches, as many as there are.
 
         Raises:
@@ -200,7 +199,7 @@ class Stream:
         return (x, y, weights), tf.constant(rows)
 
 
-def _spread(strategy: Strategy, values: Sequence[Any]) -> Any:
+def _spread(strategy: tf.distribute.Strategy, values: Sequence[Any]) -> Any:
     """Tensors in any structure, one for each replica of this worker, each on its device."""
 
     def spread(*of_each: Any) -> Any:
@@ -211,7 +210,7 @@ def _spread(strategy: Strategy, values: Sequence[Any]) -> Any:
     return tf.nest.map_structure(spread, *values)
 
 
-def _parts(strategy: Strategy, batch: Cases) -> list[Cases]:
+def _parts(strategy: tf.distribute.Strategy, batch: Cases) -> list[Cases]:
     """What each replica of this worker has of a batch that Keras has split; one that it has not is split here."""
     number = len(strategy.extended.worker_devices)
 

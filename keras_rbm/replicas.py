@@ -66,7 +66,7 @@ def among_all(x: tf.Tensor, num_rows: int, groups: int = 1) -> tf.Tensor:
 
 def span(num_rows: int) -> tuple[int, int]:
     """Where this replica's part of so many rows starts and stops."""
-    return tuple(i * num_rows // number() for i in (place(), place() + 1))
+    return place() * num_rows // number(), (place() + 1) * num_rows // number()
 
 
 def run(strategy: tf.distribute.Strategy | None, function: Callable[..., None], *args: Any) -> None:
