@@ -157,7 +157,9 @@ def test_batches_of_a_stream_that_leave_replicas_without_a_case(monkeypatch):
     (one, expected), (two, logged) = both(lambda: RBM(5, **DOUBLE), run)
     assert_alike(one, two, **ROUNDED)
     np.testing.assert_allclose(logged["val_loss"], expected["val_loss"], 1e-6, 1e-9)
-    made(lambda: RBM(5, visible="spin")).fit(tf.data.Dataset.from_tensor_slices(2 * ROWS[:17] - 1).batch(8), verbose=0)
+    made(lambda: RBM(5, visible="spin"), steps_per_execution=1).fit(
+        tf.data.Dataset.from_tensor_slices(2 * ROWS[:17] - 1).batch(8), verbose=0
+    )
 
 
 def test_replicas_draw_numbers_of_their_own():
