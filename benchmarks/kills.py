@@ -11,6 +11,7 @@ epoch once in its logs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -94,12 +95,11 @@ def started(job: Job, folder: Path) -> subprocess.Popen:
 def seen(folder: Path, aim: str) -> dict[str, int]:
     """The files that an aim is about, and their sizes."""
     found = {}
-    for path in folder.rglob("*"):
-        try:
-            if aim in str(path.relative_to(folder)) and path.is_file():
-                found[str(path)] = path.stat().st_size
-        except OSError:  # it was renamed meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # which does not mind what goes away meanwhile
+        for path in (Path(place, name) for name in names):
+            if aim in str(path.relative_to(folder)):
+                with contextlib.suppress(OSError):
+                    found[str(path)] = path.stat().st_size
     return found
 
 
