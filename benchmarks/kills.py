@@ -133,8 +133,8 @@ def differences(job: Job, folder: Path, whole: Path) -> list[str]:
     found = []
     for name in job.models:
         one, other = (keras.models.load_model(path / name, compile=False).weights for path in (folder, whole))
-        if any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True)):
-            found.append(name)
+        changed = [a.path for a, b in zip(one, other, strict=True) if not np.array_equal(a, b)]
+        found += [f"{name}: {', '.join(changed)}"] if changed else []
     for path in whole.rglob("history.csv"):
         name = path.relative_to(whole)
         if path.read_bytes() != (folder / name).read_bytes():
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=JOBS)
     parser.add_argument("--aimed", action="store_true", help="no kill after a random time")
+    parser.add_argument("--keep", type=Path, help="where to copy runs that end otherwise")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, kills, unresumable, different = random.Random(options.seed), 0, 0, 0
@@ -183,6 +184,8 @@ def main() -> None:
             elif found := differences(JOBS[job], folder, whole[job]):
                 different += 1
                 problem = f"DIFFERENT: {'; '.join(found)}"
+                if options.keep:
+                    shutil.copytree(place, options.keep / f"{kills}")
             print(
                 f"{kills:>4} kills; {job} killed: {', '.join(moments) or 'never'}. {problem or 'As undisturbed'}",
                 flush=True,
