@@ -164,8 +164,8 @@ class Learner(Compiled, keras.Model, ABC):
             steps_per_execution: training steps of a launch, between two returns to Python (progress bar, batch
                 callbacks); `"auto"` is up to 100 where data lie on the device, as many as take about half a second,
                 up to 32 of a stream whose length is known, and 1 when run eagerly.
-            jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, under a distribution
-                strategy, or where Keras says that XLA is not supported.
+            jit_compile: whether XLA compiles the step; `"auto"` is yes, except eagerly, on several replicas of a
+                distribution strategy, or where Keras says that XLA is not supported.
             run_eagerly: for debugging.
 
         Raises:
@@ -193,7 +193,7 @@ class Learner(Compiled, keras.Model, ABC):
             "run_eagerly": run_eagerly,
         }
         if jit_compile == "auto":
-            jit_compile = not run_eagerly and strategy is None
+            jit_compile = not run_eagerly and not several
         with self.distribute_strategy.scope():
             super().compile(
                 optimizer=optimizer,
