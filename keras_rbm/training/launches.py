@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -55,7 +56,8 @@ class Launches:
         launch, kind = feed.launch(iterator, self._draws, self._strategy), (feed.transform, feed.checked)
         if kind not in self._functions:
             self._functions = {kind: self._compiled(*kind)}
-        return self._functions[kind](launch)
+        with contextlib.nullcontext() if self._jit_compile else _in_order():
+            return self._functions[kind](launch)
 
     def _compiled(self, transform: Any, checked: bool) -> Callable[[Launch], dict[str, tf.Tensor]]:
         def steps(launch: Launch) -> dict[str, tf.Tensor]:
@@ -77,6 +79,18 @@ class Launches:
         if self._run_eagerly:
             return steps
         return tf.function(steps, reduce_retracing=True, autograph=False, jit_compile=self._jit_compile)
+
+
+@contextlib.contextmanager
+def _in_order() -> Iterator[None]:
+    """Graphs run without TensorFlow's optimizer of dependencies: with it, wake-sleep steps were seen, one in some
+    thousands, that took weights for what they were an update earlier or later, so that two runs of a seed differed."""
+    options = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"dependency_optimization": True, **options})
 
 
 def steps_a_launch(num_steps: int, most: int, whole: bool) -> int:
