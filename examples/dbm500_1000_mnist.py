@@ -56,9 +56,9 @@ def main() -> None:
             0.0, (options.epochs - 2) * epoch, warmup_target=options.learning_rate, warmup_steps=2 * epoch
         )
         dbm.compile(keras.optimizers.SGD(schedule))
-        backup = keras.callbacks.BackupAndRestore(str(options.output / "backup"), delete_checkpoint=False)
+        checkpoint = keras_rbm.callbacks.Checkpoint(options.output / "checkpoints")
         started = time.monotonic()
-        dbm.fit(batches, epochs=options.epochs, callbacks=[backup], verbose=2)
+        dbm.fit(batches, epochs=options.epochs, callbacks=[checkpoint], verbose=2)
         print(f"trained in {time.monotonic() - started:.0f} s", flush=True)
         dbm.save(final)
         keras.models.load_model(final, compile=False).save(final)  # without the optimizer

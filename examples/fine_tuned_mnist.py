@@ -72,7 +72,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(SEED)
     started = time.monotonic()
-    batches = keras_rbm.datasets.batches(x[:-HELD_OUT], y[:-HELD_OUT], batch_size=BATCH, seed=SEED + 1)
+    checkpoint = keras_rbm.callbacks.Checkpoint(folder / "checkpoints")
+    batches = keras_rbm.datasets.batches(
+        x[:-HELD_OUT], y[:-HELD_OUT], batch_size=BATCH, seed=SEED + 1, epoch=checkpoint.epoch
+    )
     if options.model == "dbm":
         machine = pretrained_dbm(x, options.output / "dbm.keras")
         print(f"pretrained: {time.monotonic() - started:.0f} s", flush=True)
@@ -94,12 +97,10 @@ def main() -> None:
         jit_compile=not rate,  # XLA's random numbers for dropout are slow on a CPU
         steps_per_execution=10,
     )
-    keep = [
-        keras.callbacks.BackupAndRestore(str(folder / "backup"), delete_checkpoint=False),
-        keras.callbacks.CSVLogger(folder / "validation.csv", append=True),
-    ]
+    log = keras.callbacks.CSVLogger(folder / "validation.csv", append=True)
+    checkpoint.beside = [log]
     held_out = inputs(x[-HELD_OUT:]), y[-HELD_OUT:]
-    net.fit(batches, epochs=epochs, validation_data=held_out, callbacks=keep, verbose=2, shuffle=False)
+    net.fit(batches, epochs=epochs, validation_data=held_out, callbacks=[log, checkpoint], verbose=2, shuffle=False)
     net.save(folder / "classifier.keras")
     wrong = int(np.sum(net.predict(inputs(data.x_test), batch_size=1000, verbose=0).argmax(1) != data.y_test))
     print(f"test error {100 * wrong / len(data.y_test):.2f} % ({wrong} cases), {time.monotonic() - started:.0f} s")

@@ -72,8 +72,8 @@ def main() -> None:
         dbn = keras.models.load_model(final, compile=False)
     else:
         dbn.compile(keras.optimizers.SGD(falling(options.up_down_learning_rate, options.up_down_epochs)))
-        backup = keras.callbacks.BackupAndRestore(str(options.output / "backup"), delete_checkpoint=False)
-        dbn.fit(batches, epochs=options.up_down_epochs, callbacks=[backup], verbose=2)
+        checkpoint = keras_rbm.callbacks.Checkpoint(options.output / "checkpoints")
+        dbn.fit(batches, epochs=options.up_down_epochs, callbacks=[checkpoint], verbose=2)
         dbn.save(final)
     report("up-down", dbn)
     classes = dbn.sample(y=np.tile(np.arange(10), 10), num_steps=1000, mean=True)
