@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, RNNRBM, ClassificationRBM, feeds
 from keras_rbm.pipelines import for_workers
+from keras_rbm.random import Draws
 from keras_rbm.samplers import PCD, FastPCD, ParallelTempering
 from tests.support.still import stand_still
 
@@ -144,6 +145,8 @@ def test_cases_of_arrays_are_shared_out():
 
 def test_rows_that_lie_on_the_devices_are_shared_out():
     feed = feeds.Resident((X, None, None), batch_size=9)
-    launch = feed.launch(iter(STRATEGY.experimental_distribute_dataset(feed.launches(3, STRATEGY))), STRATEGY)
+    launch = feed.launch(
+        iter(STRATEGY.experimental_distribute_dataset(feed.launches(3, STRATEGY))), Draws([0, 0]), STRATEGY
+    )
     rows = STRATEGY.gather(launch.rows, 0).numpy()
     np.testing.assert_array_equal(np.sort(rows[rows >= 0]), np.arange(21))
