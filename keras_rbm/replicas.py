@@ -96,7 +96,8 @@ def by_rows(
         def among_all(x: tf.Tensor) -> tf.Tensor:
             return tf.pad(x, [[start, num_rows - stop], *[[0, 0]] * (x.shape.rank - 1)])
 
-        return summed(tf.nest.map_structure(among_all, function(owner, *own, *others)))
+        found = function(owner, *own, *others)
+        return tf.nest.map_structure(lambda x: summed(among_all(x)), found)  # one by one: a message has one dtype
 
     return tf.nest.map_structure(lambda x: local(strategy, x)[0], strategy.run(on_replica))
 

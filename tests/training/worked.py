@@ -111,7 +111,7 @@ def test_chains_are_shared_out(monkeypatch):
     """All workers have all of them."""
     done = rows_done(monkeypatch, machine, "run_chains")
     with STRATEGY.scope():
-        rbm = random_rbm(num_visible=4, num_hidden=3)
+        rbm = random_rbm(num_visible=4, num_hidden=3, dtype="float32")
     v, found = rbm.sample(4001, 40), ais(rbm, num_chains=201, num_temperatures=50, verbose=0)
     place = STRATEGY.cluster_resolver.task_id
     assert done == [(place, 2000 + place)]
