@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_rbm import replicas
+
 
 class Compiled:
     """What keeps the compiled functions whose first argument it is."""
@@ -24,3 +26,16 @@ class Compiled:
                 functools.partial(function, self), reduce_retracing=True, autograph=False, **options
             )
         return made[key]
+
+    def _by_rows(
+        self,
+        function: Callable[..., Any],
+        strategy: tf.distribute.Strategy | None,
+        rows: tuple[Any, ...],
+        *others: Any,
+        **options: Any,
+    ) -> Any:
+        """`_as_function(function, **options)(*rows, *others)`; a strategy's replicas share out the rows, in a graph."""
+        if strategy is None:
+            return self._as_function(function, **options)(*rows, *others)
+        return self._as_function(replicas.by_rows)(strategy, function, rows, *others)

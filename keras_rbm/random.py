@@ -58,7 +58,7 @@ def _uniform_pairs(shape: tf.Tensor, key: tf.Tensor, algorithm: str) -> tf.Tenso
     return tf.bitcast(tf.bitwise.bitwise_or(fraction, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1  # of [1, 2)
 
 
-def _own(key: tf.Tensor) -> tf.Tensor:
+def own(key: tf.Tensor) -> tf.Tensor:
     """The key that this replica draws with, where all of them have the same one and advance it alike."""
     place = replicas.place()
     return tf.random.fold_in(key, tf.constant(place, tf.int64)) if place else key
@@ -133,7 +133,7 @@ class RandomStream(Draws, keras.layers.Layer):
     def next_key(self) -> tf.Tensor:
         key = tf.identity(self.key.value)
         self.key.assign_add(tf.constant([0, 1], tf.int64))
-        return _own(key)
+        return own(key)
 
     def spawn(self, *names: str | int) -> Draws:
         """Draws for a use that is named, which begin anew each time; this stream stays where it is."""

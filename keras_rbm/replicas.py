@@ -14,6 +14,7 @@ from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 T = TypeVar("T")
+N = TypeVar("N", int, tf.Tensor)
 
 
 def number() -> int:
@@ -65,9 +66,40 @@ def among_all(x: tf.Tensor, num_rows: int, groups: int = 1) -> tf.Tensor:
     return tf.reshape(tf.pad(tf.reshape(x, (groups, stop - start, x.shape[1])), padding), (num_rows, x.shape[1]))
 
 
-def span(num_rows: int) -> tuple[int, int]:
+def span(num_rows: N) -> tuple[N, N]:
     """Where this replica's part of so many rows starts and stops."""
     return place() * num_rows // number(), (place() + 1) * num_rows // number()
+
+
+def of(variable: keras.Variable) -> tf.distribute.Strategy | None:
+    """The strategy whose several replicas can do together what is asked of a variable's owner. In graphs, which may be
+    exported, and on the replicas themselves there is none."""
+    strategy = getattr(variable.value, "distribute_strategy", None)
+    alone = strategy is None or strategy.num_replicas_in_sync == 1 or number() > 1
+    return strategy if tf.executing_eagerly() and not alone else None
+
+
+def by_rows(
+    owner: Any,
+    strategy: tf.distribute.Strategy,
+    function: Callable[..., Any],
+    rows: tuple[Any, ...],
+    *others: Any,
+) -> Any:
+    """`function(owner, *rows, *others)`, of which each replica does its part of the rows; all rows, on all."""
+
+    def on_replica() -> Any:
+        num_rows = tf.shape(rows[0])[0]
+        start, stop = span(num_rows)
+        own = tf.nest.map_structure(lambda x: None if x is None else x[start:stop], rows)
+
+        def among_all(x: tf.Tensor) -> tf.Tensor:
+            return tf.pad(x, [[start, num_rows - stop], *[[0, 0]] * (x.shape.rank - 1)])
+
+        found = function(owner, *own, *others)
+        return tf.nest.map_structure(lambda x: summed(among_all(x)), found)  # one by one: a message has one dtype
+
+    return tf.nest.map_structure(lambda x: local(strategy, x)[0], strategy.run(on_replica))
 
 
 def run(strategy: tf.distribute.Strategy | None, function: Callable[..., None], *args: Any) -> None:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm import replicas
 from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
@@ -243,9 +244,9 @@ def _log_z_base(rbm: AbstractRBM, base: Base) -> float:
 
 
 def _burnt_in(rbm: AbstractRBM, v: tf.Tensor, num_steps: int, seed: int, verbose: Verbose) -> tf.Tensor:
-    run, key = rbm._as_function(sweeps, jit_compile=True), key_of(seed, Use.BURN_IN)
+    strategy, key = replicas.of(rbm.stream.key), key_of(seed, Use.BURN_IN)
     for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
-        v = run(v, start, stop, key)
+        v = rbm._by_rows(sweeps, strategy, (v,), start, stop, key, jit_compile=True)
     return v
 
 
@@ -265,11 +266,11 @@ def _anneal(
         the sum of `log p*(v; beta') - log p*(v; beta)` over the steps, `(chains,)`, float64, `p*` the visible marginal
         before normalisation.
     """
-    step = rbm._as_function(anneal_steps, jit_compile=True)
-    log_weights = tf.zeros(len(v), tf.float64)
+    strategy, log_weights = replicas.of(rbm.stream.key), tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
     for start, stop in _chunks(len(betas) - 1, verbose, title):
-        v, log_weights = step(v, log_weights, schedule, base, start, stop, key)
+        rows = v, log_weights
+        v, log_weights = rbm._by_rows(anneal_steps, strategy, rows, schedule, base, start, stop, key, jit_compile=True)
     return log_weights.numpy()
 
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import tensorflow as tf
 
 from keras_rbm.arguments import checked_seed
-from keras_rbm.random import spawned
+from keras_rbm.random import own, spawned
 
 
 class Use(Enum):
@@ -34,5 +34,5 @@ def key_of(seed: int | None, use: Use) -> tf.Tensor:
 
 
 def key_at(key: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """The key of the sweep, or batch, with a number: 16 draws apart."""
-    return key + tf.stack([tf.zeros((), tf.int64), tf.cast(number, tf.int64) * 16])
+    """The key of the sweep, or batch, with a number, on this replica: 16 draws apart."""
+    return own(key) + tf.stack([tf.zeros((), tf.int64), tf.cast(number, tf.int64) * 16])

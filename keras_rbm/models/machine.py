@@ -108,16 +108,16 @@ class Machine(Learner, Scored):
     def _run_chains(
         self,
         states: tf.Tensor,
+        clamp: Clamp | None,
         num_steps: tf.Tensor,
         mean: bool,
         schedule: tf.Tensor | None = None,
-        clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The chains' states after `num_steps` sweeps, and the visible states that belong to them, or their means.
 
         Args:
-            schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
             clamp: units of `states` that keep their values.
+            schedule: inverse temperatures of the sweeps, `(num_steps,)`; 1 by default.
         """
         states, visible = run_chains(self.undirected(), states, num_steps, mean, schedule, clamp)
         return states, self._visible_of(states, visible, mean)
@@ -247,6 +247,7 @@ class Machine(Learner, Scored):
         clamp: Clamp | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Gibbs chains that began in `initial_states`, or were returned by this, go on from where they are; compiled.
+        Several replicas share them out.
 
         Args:
             states: of the chains, `(num_chains, units)`.
@@ -260,10 +261,10 @@ class Machine(Learner, Scored):
         """
         # Worth XLA's compilation where a second or more is ahead; in a graph, of an export, that cannot be known.
         long = tf.executing_eagerly() and len(states) * int(num_steps) * self.count_params() > _LONG
-        compiled = {"jit_compile": True} if long and replicas.on_one_device(self.undirected().stream.key) else {}
-        return self._as_function(type(self)._run_chains, **compiled)(
-            states, as_count(num_steps, "num_steps"), mean, schedule, clamp
-        )
+        key, run = self.undirected().stream.key, type(self)._run_chains
+        compiled = {"jit_compile": True} if long and replicas.on_one_device(key) else {}
+        rows, num_steps = (states, clamp), as_count(num_steps, "num_steps")
+        return self._by_rows(run, replicas.of(key), rows, num_steps, mean, schedule, **compiled)
 
     def _chain_starts(self, num_samples: Count, v: Any) -> tf.Tensor:
         if v is not None:
@@ -300,7 +301,7 @@ def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tens
 
 def gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor, clamp: Clamp | None = None) -> tf.Tensor:
     def step(k: tf.Tensor, states: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        states, mean = machine._run_chains(states, tf.constant(1), True, None, clamp)
+        states, mean = machine._run_chains(states, clamp, tf.constant(1), True)
         return k + 1, states, total + mean
 
     loop = (0, machine._initial_states_from(v), tf.zeros_like(v))

@@ -1,6 +1,7 @@
 """Two replicas do what one device does. Run by `test_replicas.py` in a process of its own, which has two CPUs."""
 
 import contextlib
+import importlib
 
 import keras
 import numpy as np
@@ -8,9 +9,17 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+from keras_rbm.likelihood import ais, exact, exact_log_partition, reverse_ais
+from keras_rbm.models import machine
 from keras_rbm.regularizers import Sparsity
 from keras_rbm.samplers import CD, PCD, FastPCD, ParallelTempering, mixing
+from tests.oracles.machines import random_rbm, randomize, randomize_small
+from tests.oracles.rbm import Exact, assert_distributed
+from tests.support.shares import rows_done
+from tests.support.statistics import SIGMAS, assert_frequencies
 from tests.support.still import stand_still
+
+annealing = importlib.import_module("keras_rbm.likelihood.annealing")
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -174,6 +183,86 @@ def test_replicas_draw_numbers_of_their_own():
     chains = np.asarray(model.sampler.chains)
     assert len(np.unique(chains, axis=0)) == 6  # 2 ** 9 states
     assert_mirrored(model)
+
+
+@pytest.fixture
+def rbm():
+    """Small enough to be enumerated."""
+    with STRATEGY.scope():
+        return random_rbm(num_visible=4, num_hidden=3)
+
+
+def assert_keys_mirrored(model) -> None:
+    first, second = STRATEGY.experimental_local_results(model.stream.key.value)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_samples_are_shared_out(rbm, monkeypatch):
+    """Pairs, one of each replica, are independent; a replica may have nothing to do."""
+    done = rows_done(monkeypatch, machine, "run_chains")
+    v, table = rbm.sample(8001, 40).numpy(), Exact(rbm)
+    assert sorted(done) == [(0, 4000), (1, 4001)]
+    assert_distributed(v, table)
+    first, second = table.index(v[:4000]), table.index(v[4000:8000])
+    assert_frequencies(16 * first + second, np.outer(table.p_v, table.p_v).ravel())
+    assert rbm.trajectories(num_chains=3, num_rows=2, num_steps=2).shape == (2, 3, 4)
+    assert rbm.sample(1, 2).shape == (1, 4)
+    assert sorted(done[2:]) == [(0, 0), (0, 1), (0, 1), (1, 1), (1, 2), (1, 2)]
+    assert_keys_mirrored(rbm)
+
+
+def test_what_is_held_stays_in_its_row(rbm):
+    """Two kinds of rows among each other that hold different units; and chains that start hot."""
+    table, masks = Exact(rbm), np.array([[1, 0, 0, 1], [0, 1, 0, 0]], bool)
+    values, rows = np.array([[1, 0, 0, 1], [0, 1, 0, 0]]), np.arange(8001) % 3 % 2
+    v = rbm.sample(num_steps=40, anneal=[0.0, 1.0], clamp=masks[rows], values=values[rows]).numpy()
+    for i in range(2):
+        np.testing.assert_array_equal(v[rows == i][:, masks[i]], values[i, masks[i]][None].repeat(sum(rows == i), 0))
+        assert_frequencies(table.index(v[rows == i]), table.conditional(masks[i], values[i]))
+
+
+def test_units_of_a_dbm_are_held_on_both_sides(monkeypatch):
+    """Its labels are on the hidden side: replicas are told what to hold in their rows there too."""
+    with STRATEGY.scope():
+        dbm = DBM([5, 4], num_classes=3, **DOUBLE)
+    dbm.adapt(ROWS)
+    values, mask = np.concatenate([ROWS, np.eye(3)[Y]], 1), np.arange(12) > RNG.integers(0, 9, (21, 1))
+    assert dbm.sample(num_steps=3, clamp=mask, values=values).shape == (21, 9)
+    monkeypatch.setattr(machine, "run_chains", lambda rbm, v, *args: (args[-1].hidden.values, v))
+    held, _ = dbm.run_chains(dbm.initial_states(21), 1, clamp=dbm._checked_clamp(mask, values))
+    np.testing.assert_array_equal(held[:, 5:], values[:, 9:])
+
+
+@pytest.mark.parametrize("kind", ["forward", "reverse", "burnt in"])
+def test_annealing_is_shared_out(rbm, kind, monkeypatch):
+    """In two parts, of which the second goes on from the first; pairs, one chain of each replica, are independent."""
+    randomize_small(rbm)
+    monkeypatch.setattr(annealing, "_CHUNK", 20)
+    done, burnt = (rows_done(monkeypatch, annealing, name) for name in ("anneal_steps", "sweeps"))
+    if kind == "burnt in":
+        monkeypatch.setattr(exact, "MAX_LOG2_STATES", 1)
+    options = {} if kind == "forward" else {"burn_in": 40}
+    found = (ais if kind == "forward" else reverse_ais)(
+        rbm, ROWS[:, :4], num_chains=2001, num_temperatures=40, verbose=0, **options
+    )
+    assert sorted(done) == [(0, 1000)] * 2 + [(1, 1001)] * 2
+    assert sorted(burnt) == (sorted(done) if kind == "burnt in" else [])
+    assert abs(found.log_z - Exact(rbm).log_z) < SIGMAS * found.standard_error
+    assert found.standard_error < 0.1
+    first, second = found.log_weights[:1000], found.log_weights[1000:2000]
+    assert abs(np.corrcoef(first, second)[0, 1]) < SIGMAS / np.sqrt(1000)
+
+
+def test_a_dbm_is_annealed_on_replicas(monkeypatch):
+    done = rows_done(monkeypatch, annealing, "anneal_steps")
+    with STRATEGY.scope():
+        dbm = DBM([3, 2], seed=1)  # states are float32, weights float64
+    dbm.build((None, 4))
+    randomize(dbm, 0.5)
+    for function in (ais, reverse_ais):
+        found = function(dbm, ROWS[:, :4], num_chains=200, num_temperatures=50, verbose=0)
+        assert abs(found.log_z - exact_log_partition(dbm)) < SIGMAS * found.standard_error
+    assert sorted(done) == [(0, 100)] * 2 + [(1, 100)] * 2
 
 
 def test_a_file_knows_nothing_of_replicas(tmp_path):

@@ -9,8 +9,15 @@ import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, RNNRBM, ClassificationRBM, feeds
+from keras_rbm.likelihood import ais
+from keras_rbm.models import machine
 from keras_rbm.pipelines import for_workers
+from keras_rbm.random import Draws
 from keras_rbm.samplers import PCD, FastPCD, ParallelTempering
+from tests.oracles.machines import random_rbm
+from tests.oracles.rbm import Exact, assert_distributed
+from tests.support.shares import rows_done
+from tests.support.statistics import SIGMAS
 from tests.support.still import stand_still
 
 STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
@@ -100,6 +107,21 @@ def test_a_file_has_all_chains():
         np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
 
 
+def test_chains_are_shared_out(monkeypatch):
+    """All workers have all of them."""
+    done = rows_done(monkeypatch, machine, "run_chains")
+    with STRATEGY.scope():
+        rbm = random_rbm(num_visible=4, num_hidden=3, dtype="float32")
+    v, found = rbm.sample(4001, 40), ais(rbm, num_chains=201, num_temperatures=50, verbose=0)
+    place = STRATEGY.cluster_resolver.task_id
+    assert done == [(place, 2000 + place)]
+    assert_distributed(v.numpy(), Exact(rbm))
+    assert abs(found.log_z - Exact(rbm).log_z) < SIGMAS * found.standard_error
+    for x in (v, tf.constant(found.log_weights), rbm.stream.key.value):
+        first, second = STRATEGY.gather(tf.identity(x)[None], 0).numpy()
+        np.testing.assert_array_equal(first, second)
+
+
 def seen(dataset: tf.data.Dataset) -> np.ndarray:
     """All cases that the workers see."""
     parts = STRATEGY.experimental_distribute_dataset(for_workers(dataset, 2))
@@ -144,6 +166,8 @@ def test_cases_of_arrays_are_shared_out():
 
 def test_rows_that_lie_on_the_devices_are_shared_out():
     feed = feeds.Resident((X, None, None), batch_size=9)
-    launch = feed.launch(iter(STRATEGY.experimental_distribute_dataset(feed.launches(3, STRATEGY))), STRATEGY)
+    launch = feed.launch(
+        iter(STRATEGY.experimental_distribute_dataset(feed.launches(3, STRATEGY))), Draws([0, 0]), STRATEGY
+    )
     rows = STRATEGY.gather(launch.rows, 0).numpy()
     np.testing.assert_array_equal(np.sort(rows[rows >= 0]), np.arange(21))
