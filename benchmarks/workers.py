@@ -6,9 +6,10 @@ A step of W workers, each with B / W cases and N / W chains, should take
 
     step(W) = compute(B / W, N / W) + messages * latency + bytes / bandwidth
 
-where `compute` is measured in a process by itself, which has no one to talk to, and latency and bandwidth by summing
-tensors of two sizes over the workers. What is summed in a step: 4 bytes a parameter (gradients), a state (PCD's chains)
-and an offset. Each process has one thread, so that two of them have two cores. Times are medians, in milliseconds.
+where `compute` is measured in processes that have no one to talk to, as many at a time as there are workers, for they
+share a machine; and latency and bandwidth by summing tensors of two sizes over the workers. What is summed in a step: 4
+bytes a parameter (gradients), a state (PCD's chains) and an offset. Each process has one thread, so that two of them
+have two cores. Times are medians, in milliseconds.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
     if options.work:
         work(options.work)
         return
-    whole, half, two = (started(workers, share) for workers, share in ((1, 1), (1, 2), (2, 1)))
+    whole, half, two = started(1, 1), started(2, 2, talking=False), started(2, 1)
     latency, bandwidth = two["latency"], two["bandwidth"]
     print(f"a message takes {1e3 * latency:.2f} ms, and a second moves {bandwidth / 1e6:.0f} MB, two workers\n")
     print(f"{'784-hidden':>10}{'cases':>7}{'chains':>8}{'sweeps':>8}{'MB':>7}", end="")
@@ -57,8 +58,12 @@ def summed(hidden: int, batch: int, chains: int, sweeps: int) -> int:
     return 4 * (VISIBLE * hidden + 2 * (VISIBLE + hidden) + chains * VISIBLE)
 
 
-def started(workers: int, share: int) -> dict[str, Any]:
-    """What the first of so many workers measured, with batches and chains divided by `share`."""
+def started(workers: int, share: int, talking: bool = True) -> dict[str, Any]:
+    """What the first of so many workers measured, with batches and chains divided by `share`.
+
+    Args:
+        talking: whether they learn together, or each for itself.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
         addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
@@ -66,7 +71,7 @@ def started(workers: int, share: int) -> dict[str, Any]:
         for index in range(workers):
             threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2", "TF_CPP_MIN_LOG_LEVEL": "3"}
             environment = {**os.environ, **threads, "SHARE": str(share), "CUDA_VISIBLE_DEVICES": "-1"}
-            if workers > 1:
+            if workers > 1 and talking:
                 task = {"type": "worker", "index": index}
                 environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
             words = [sys.executable, __file__, "--work", str(path)]
