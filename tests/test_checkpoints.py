@@ -62,18 +62,18 @@ def recurrence():
 
 
 MODELS = {
-    "CD": lambda: rbm(sampler=CD(2)),
     "PCD": lambda: rbm(sampler=PCD(num_chains=7)),
     "fast weights": lambda: rbm(sampler=FastPCD(num_chains=7)),
+    "classes alone": lambda: ClassificationRBM(5, 3, objective="discriminative", seed=3),
+    "DBN": lambda: DBN([5, 4], sampler="pcd", seed=3),
+    "DBM": lambda: DBM([5, 4], sampler=PCD(num_chains=7), mean_field_steps=200, tolerance=1e-3, seed=3),
+    "RNN-RBM": lambda: RNNRBM(5, recurrence(), seed=3),
+    "CD": lambda: rbm(sampler=CD(2)),
     "tempering": lambda: rbm(sampler=ParallelTempering(num_chains=3, num_temperatures=3)),
     "missing values": lambda: rbm(missing_steps=2),
     "classes": lambda: ClassificationRBM(5, 3, seed=3),
-    "classes alone": lambda: ClassificationRBM(5, 3, objective="discriminative", seed=3),
     "Hopfield": lambda: Hopfield(5, visible="bernoulli", seed=3),
-    "DBN": lambda: DBN([5, 4], sampler="pcd", seed=3),
     "label DBN": lambda: DBN([5, 4], num_classes=3, seed=3),
-    "DBM": lambda: DBM([5, 4], sampler=PCD(num_chains=7), mean_field_steps=200, tolerance=1e-3, seed=3),
-    "RNN-RBM": lambda: RNNRBM(5, recurrence(), seed=3),
     "RTRBM": lambda: RTRBM(5, seed=3),
 }
 
@@ -82,7 +82,7 @@ def data_for(model):
     if isinstance(model, RNNRBM):
         return (SEQUENCES,)
     if model.missing_steps:
-        return (np.where(rng.permutation(ROWS.size).reshape(ROWS.shape) < 0, np.nan, ROWS),)
+        return (np.where(np.arange(ROWS.size).reshape(ROWS.shape) % 7 == 0, np.nan, ROWS),)
     return (ROWS, CLASSES) if model._num_classes else (ROWS,)
 
 
@@ -92,6 +92,7 @@ def fit(model, callbacks, data=None, epochs=EPOCHS, **kwargs):
     return model.fit(*data, batch_size=8, epochs=epochs, callbacks=callbacks, verbose=0, **kwargs)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_goes_on_bit_for_bit(name, tmp_path):
     whole = MODELS[name]()
@@ -147,8 +148,8 @@ def test_a_plain_network_goes_on_bit_for_bit(tmp_path):
     assert_equal(resumed, whole)
 
 
-@pytest.mark.parametrize("layer", [0, 1])
-@pytest.mark.parametrize("deep", [DBN, DBM])
+@pytest.mark.few(2)
+@pytest.mark.parametrize(("deep", "layer"), [(DBN, 1), (DBM, 0), (DBN, 0), (DBM, 1)])
 def test_pretraining_goes_on_bit_for_bit(deep, layer, tmp_path):
     """Killed in one of the layers; those that are finished are not trained again."""
 
