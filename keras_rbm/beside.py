@@ -14,6 +14,8 @@ from keras_rbm.files import replacing
 
 #: What TensorBoard counts in batches.
 _OF_BATCHES = ("batch_", "evaluation_")
+#: What Keras's monitors change when they are first asked, and would change once more.
+_SET_WHEN_USED = ("min_delta",)
 #: How its files are named: then come the seconds since 1970.
 _EVENTS = "events.out.tfevents."
 
@@ -36,22 +38,26 @@ class Beside:
             values = {
                 name: value
                 for name, value in vars(callback).items()
-                if not _same(before.get(name, _NOTHING), value) and _is_plain(value)
+                if not _same(before.get(name, _NOTHING), value) and _is_plain(value) and name not in _SET_WHEN_USED
             }
             counted = {name: _encoded(value, arrays) for name, value in values.items()}
             found.append({"counted": counted, "size": _size_of(callback)})
         return found
 
-    def restore(self, states: list[dict[str, Any]], arrays: list[np.ndarray], epochs: int, began: float) -> None:
-        """Gives callbacks what `state` said of them, and takes out what they wrote later.
+    def restore(self, states: list[dict[str, Any]], arrays: list[np.ndarray]) -> None:
+        """Gives callbacks what `state` said of them."""
+        for callback, state in zip(self._callbacks, states, strict=False):
+            for name, value in state["counted"].items():
+                setattr(callback, name, _decoded(value, arrays))
+
+    def forget(self, states: list[dict[str, Any]], epochs: int, began: float) -> None:
+        """Takes out what callbacks wrote after `state` was asked.
 
         Args:
             epochs: how many were done then.
             began: when training did, in seconds since 1970; of files that are older nothing is taken.
         """
         for callback, state in zip(self._callbacks, states, strict=False):
-            for name, value in state["counted"].items():
-                setattr(callback, name, _decoded(value, arrays))
             if state["size"] is not None and (_size_of(callback) or 0) > state["size"]:
                 os.truncate(callback.filename, state["size"])  # the file stays the one that the logger has opened
                 callback.append_header = not state["size"]

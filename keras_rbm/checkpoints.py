@@ -76,7 +76,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Raises:
         ValueError: if `every` is not positive, or, before the first step, if the folder has checkpoints of another
-            model, or only damaged ones.
+            model, or only damaged ones, or a network is not built.
 
     Warns:
         UserWarning: if the newest checkpoint is damaged, and the one before is used.
@@ -143,6 +143,11 @@ class Checkpoint(keras.callbacks.Callback):
     # --- going on
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        if not self.model.built:
+            raise ValueError(
+                "A network must be built before its training is saved. Received: one that is not. Give it a "
+                "keras.Input, or call it on data."
+            )
         strategy = self.model.distribute_strategy
         self._writes = replicas.is_first_worker(strategy)
         self._beside, self._progress = Beside(list(self.beside or ())), Progress(began=time.time())
@@ -150,11 +155,11 @@ class Checkpoint(keras.callbacks.Callback):
             found = self._found()
         else:
             found = replicas.told_by_first(strategy, self._found if self._writes else None)
-        if self.model.built and self.model.optimizer is not None and not self.model.optimizer.built:
+        if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         if found is not None:
             self._restore(*found)
-        elif self.model.built:
+        else:
             self._save(self._progress)
         self._started = self._saved = time.monotonic()
 
@@ -168,10 +173,6 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _restore(self, progress: Progress, values: list[np.ndarray]) -> None:
         model = self.model
-        if not model.built:
-            raise ValueError(
-                f"A network must be built before it goes on from {self.folder}. Call it on data, or give it an Input."
-            )
         variables, described = list(_variables(model)), _described(model)
         if described != [tuple(x) for x in progress.variables]:
             raise ValueError(
@@ -181,8 +182,11 @@ class Checkpoint(keras.callbacks.Callback):
         for variable, value in zip(variables, values, strict=False):  # after these come those of callbacks
             variable.assign(value)
         self._progress = progress
-        self._beside.restore(list(progress.states), values[len(variables) :], progress.epoch, progress.began)
-        model._initial_epoch = self.params.get("epochs", progress.epoch) if progress.stopped else progress.epoch
+        states, epochs = list(progress.states), self.params.get("epochs", progress.epoch)
+        self._beside.restore(states, values[len(variables) :])
+        if progress.epoch < epochs and not progress.stopped:  # if nothing is done again, later rows are of others
+            self._beside.forget(states, progress.epoch, progress.began)
+        model._initial_epoch = epochs if progress.stopped else progress.epoch
         if model.history is not None:
             for log in progress.logs:
                 for name, number in log.items():
@@ -254,7 +258,7 @@ def _difference(here: list, progress: Progress) -> str:
 
 def _read(path: Path) -> tuple[Progress, list[np.ndarray]]:
     """A checkpoint, all of which is sound: the archive has a sum of each part."""
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         said = json.loads(stored["said"].item())
         progress = Progress(**said["progress"])
         if progress.format != _FORMAT:

@@ -343,6 +343,47 @@ def test_saving_over_a_good_file_leaves_it_until_the_new_one_is_whole(tmp_path, 
     assert_equal(keras.models.load_model(path), model)
 
 
+def test_a_learning_rate_that_falls_on_a_plateau_goes_on_falling(tmp_path):
+    """Keras turns `min_delta` round when a monitor is first asked: once only."""
+
+    class Hardly(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["score"] = 1 - 1e-5 * epoch
+
+    def callbacks(*more):
+        fall = keras.callbacks.ReduceLROnPlateau("score", mode="min", patience=1, factor=0.5, min_delta=1e-3)
+        stop = keras.callbacks.EarlyStopping("score", mode="min", patience=5, min_delta=1e-3)
+        return [Hardly(), fall, stop, *more]
+
+    whole, resumed = rbm(), rbm()
+    history = fit(whole, callbacks(), epochs=9)
+    with pytest.raises(Killed):
+        fit(rbm(), callbacks(Checkpoint(tmp_path), Kill()), epochs=9)
+    assert fit(resumed, callbacks(Checkpoint(tmp_path)), epochs=9).history == history.history
+    assert_equal(resumed, whole)
+
+
+def test_a_log_of_several_trainings_keeps_all_rows_when_they_are_run_again(tmp_path):
+    def script():
+        for name in ("first", "second"):
+            log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"), append=True)
+            fit(rbm(), [log, Checkpoint(tmp_path / name)], epochs=2)
+
+    script()
+    rows = (tmp_path / "log.csv").read_text()
+    assert rows.count("\n") == 5
+    script()
+    assert (tmp_path / "log.csv").read_text() == rows
+
+
+def test_a_network_that_is_not_built_is_refused_at_once(tmp_path):
+    net = keras.Sequential([keras.layers.Dense(3)])
+    net.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="must be built before its training is saved"):
+        net.fit(ROWS, ROWS[:, :3], verbose=0, callbacks=[Checkpoint(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_options_are_checked():
     with pytest.raises(ValueError, match="`every` must be a positive integer"):
         Checkpoint("run", every=0)
