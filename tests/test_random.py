@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, RNNRBM, datasets
 from keras_rbm.likelihood.keys import Use, key_of
-from keras_rbm.models.deep.doubling import doubled_rbms
 from keras_rbm.random import Draws, RandomStream, set_aside, spawned, spawned_seed
 
 ROWS, COLUMNS = 401, 500
@@ -74,12 +73,11 @@ MANY = 2000
 def numbers_of(seed: int) -> dict[str, np.ndarray]:
     """The first numbers of all that a seed rules: machines, layers, chains, initial weights, data, likelihoods."""
     dbn, sequences = DBN([2, 2, 2], seed=seed), RNNRBM(50, recurrent=40, seed=seed)
-    deep, doubled = (DBM([50, 40, 50], seed=seed) for _ in range(2))
-    for model, shape in ((sequences, (None, None, 50)), (deep, (None, 40)), (doubled, (None, 40))):
+    deep = DBM([50, 40, 50], seed=seed)  # the RBMs that pretrain it have the keys of a DBN's layers
+    for model, shape in ((sequences, (None, None, 50)), (deep, (None, 40))):
         model.build(shape)
     draws: dict[str, Draws] = {"stream": RBM(2, seed=seed).stream}
     draws |= {f"layer {i}": rbm.stream for i, rbm in enumerate(dbn.rbms)}
-    draws |= {f"doubled {i}": rbm.stream for i, rbm in enumerate(doubled_rbms(doubled, True))}
     draws |= {"chains": draws["stream"].spawn("chains"), **{use.name: Draws(key_of(seed, use)) for use in Use}}
     found = {name: draw.uniform_like(tf.zeros((MANY, 1))).numpy() for name, draw in draws.items()}
     kernels = [*deep.kernels, sequences.w_uv, sequences.w_uh, sequences.rbm.w_rec, sequences.recurrent[0].cell.kernel]

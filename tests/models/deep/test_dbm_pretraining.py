@@ -313,7 +313,7 @@ def test_it_starts_nearer_to_the_data():
     dbm.adapt(x)
     before = likelihood.log_likelihood(dbm, x).lower
     options = {"epochs": 1, "batch_size": 50, "verbose": 0, "jit_compile": False}
-    dbm.pretrain(np.tile(x, (6, 1)), optimizer=keras.optimizers.Adam(0.03), **options)
+    dbm.pretrain(np.tile(x, (15, 1)), optimizer=keras.optimizers.Adam(0.03), **options)
     assert likelihood.log_likelihood(dbm, x).lower > before + 0.5
 
 
