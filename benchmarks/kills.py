@@ -128,7 +128,7 @@ def differences(job: Job, folder: Path, whole: Path) -> list[str]:
     """What a finished run has otherwise than the undisturbed one."""
     import keras
 
-    import keras_rbm  # noqa: F401
+    import keras_rbm  # noqa: F401 - registers the classes that load_model finds
 
     found = []
     for name in job.models:

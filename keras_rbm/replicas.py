@@ -30,12 +30,17 @@ def place() -> int:
 
 
 def summed(parts: T) -> T:
-    """Tensors in any structure, each summed over the replicas; the same bits everywhere."""
+    """Tensors in any structure, each summed over the replicas; the same bits everywhere. One message a dtype."""
     flat = tf.nest.flatten(parts)
-    if number() == 1 or not flat:
+    if number() == 1:
         return parts
-    totals = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, flat)
-    return tf.nest.pack_sequence_as(parts, totals)
+    context = tf.distribute.get_replica_context()
+    for dtype in dict.fromkeys(x.dtype for x in flat):
+        places = [i for i, x in enumerate(flat) if x.dtype == dtype]
+        totals = context.all_reduce(tf.distribute.ReduceOp.SUM, [flat[i] for i in places])
+        for i, total in zip(places, totals, strict=True):
+            flat[i] = total
+    return tf.nest.pack_sequence_as(parts, flat)
 
 
 def whole(part: tf.Tensor) -> tf.Tensor:
@@ -93,11 +98,10 @@ def by_rows(
         start, stop = span(num_rows)
         own = tf.nest.map_structure(lambda x: None if x is None else x[start:stop], rows)
 
-        def among_all(x: tf.Tensor) -> tf.Tensor:
+        def in_place(x: tf.Tensor) -> tf.Tensor:
             return tf.pad(x, [[start, num_rows - stop], *[[0, 0]] * (x.shape.rank - 1)])
 
-        found = function(owner, *own, *others)
-        return tf.nest.map_structure(lambda x: summed(among_all(x)), found)  # one by one: a message has one dtype
+        return summed(tf.nest.map_structure(in_place, function(owner, *own, *others)))
 
     return tf.nest.map_structure(lambda x: local(strategy, x)[0], strategy.run(on_replica))
 

@@ -1,10 +1,12 @@
 """Numbers are as uniform, and as independent, as they have to be; each use of a seed has its own."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_rbm import DBM, DBN, RBM, RNNRBM, datasets
+from keras_rbm.callbacks import PianoRolls, Pictures
 from keras_rbm.likelihood.keys import Use, key_of
 from keras_rbm.random import Draws, RandomStream, set_aside, spawned, spawned_seed
 
@@ -137,6 +139,25 @@ def test_what_is_set_aside_leaves_a_stream_where_it_was():
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(now, undisturbed.uniform_like(x))
     assert len(np.unique([first, other, now])) == 15
+
+
+def test_pictures_do_not_change_what_is_learnt(tmp_path):
+    """Nor do piano rolls; pictures of one epoch are others than those of the next."""
+    rows = (np.random.default_rng(0).random((20, 4)) < 0.5).astype("float32")
+    watchers = {
+        lambda: RBM(3, seed=0): (rows, Pictures(tmp_path, rows[:2], (2, 2), num_steps=3)),
+        lambda: RNNRBM(3, recurrent=2, seed=0): (rows.reshape(4, 5, 4), PianoRolls(tmp_path, rows, 0.25, 60)),
+    }
+    for make, (x, watcher) in watchers.items():
+        found = []
+        for callbacks in ([], [watcher]):
+            keras.utils.set_random_seed(0)
+            model = make()
+            model.compile("sgd", jit_compile=False)
+            model.fit(x, epochs=2, verbose=0, callbacks=callbacks)
+            found.append(model.get_weights())
+        for a, b in zip(*found, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("what", ["evaluate", "test_on_batch", "validation"])

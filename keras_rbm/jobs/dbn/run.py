@@ -16,7 +16,6 @@ from keras_rbm.callbacks import Pictures
 from keras_rbm.checkpoints import Checkpoint, last_in_line
 from keras_rbm.checks import as_rows, check_domain
 from keras_rbm.files import replacing
-from keras_rbm.jobs import recipes
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.models import DBN
 
@@ -55,19 +54,6 @@ class DBNRun:
         self.classifier: keras.Model | None = None
         self.rival: keras.Model | None = None
         self.stage = "preparing"
-
-    @classmethod
-    def finished(cls, folder: Path) -> DBNRun:
-        """The run in a folder, with its models.
-
-        Raises:
-            FileNotFoundError: if the folder holds no run.
-        """
-        run = cls(recipes.load(DBNConfig, folder, "train"), folder)
-        run.dbn = keras.models.load_model(folder / "dbn.keras", compile=False)
-        if (folder / "classifier.keras").exists():
-            run.classifier = keras.models.load_model(folder / "classifier.keras")
-        return run
 
     def check(self) -> None:
         """Refuses data that some stage would refuse, before anything is written or removed.

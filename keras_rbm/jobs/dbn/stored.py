@@ -21,14 +21,16 @@ def run_in(folder: Path) -> DBNRun:
         FileNotFoundError: if the folder holds no run, or one without a model.
         ValueError: if what it holds is damaged.
     """
-    recipes.load(DBNConfig, folder, "train")  # which says itself what is wrong
+    run = DBNRun(recipes.load(DBNConfig, folder, "train"), folder)
     path = folder / "dbn.keras"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: training has not come so far. Go on with: keras-rbm train --resume"
         )
     with _reading(f"The models of {folder}", "Train anew, or take a copy that is whole."):
-        run = DBNRun.finished(folder)
+        run.dbn = keras.models.load_model(path, compile=False)
+        if (folder / "classifier.keras").exists():
+            run.classifier = keras.models.load_model(folder / "classifier.keras")
         if not isinstance(run.dbn, DBN):
             raise TypeError(f"dbn.keras holds a {type(run.dbn).__name__}")
     return run
