@@ -118,7 +118,7 @@ def main() -> None:
     rows = [row for name, f in fantasies.items() for row in ((name, f[:SHOWN]), ("", f[SHOWN:]))]
     title = f"Fantasies: {2 * SHOWN} chains of each model, cooled from an infinite temperature in 5000 sweeps"
     save("fantasies", rows, title)
-    figure = keras_rbm.plots.filter_panels(weights, data.image_shape, num=25)
+    figure = keras_rbm.plots.filter_panels(weights, data.image_shape, num=25, scale="common")
     figure.savefig(options.output / "compare_weights.png", dpi=100)
 
 

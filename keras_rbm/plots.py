@@ -45,45 +45,83 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     return sheet
 
 
-def filters(weights: Any, image_shape: tuple[int, int], num: int = 100, title: str = "") -> matplotlib.figure.Figure:
-    """The weights of the hidden units that have the strongest ones, each scaled by its own largest absolute value.
+def filters(
+    weights: Any,
+    image_shape: tuple[int, int],
+    num: int = 100,
+    title: str = "",
+    *,
+    order: str = "strongest",
+    scale: str = "unit",
+) -> matplotlib.figure.Figure:
+    """The weights of hidden units as pictures, red where they switch the unit on, blue where off.
 
     Args:
         weights: `w_rec`, `(visible, hidden)`.
         num: how many units to show at most.
+        order: `"strongest"`: the units that have the strongest weights, these first; `"units"`: the first units, in
+            the machine's order, so that two pictures show the same unit in the same place.
+        scale: `"unit"`: each picture by its own largest absolute weight; `"common"`: all by the largest of those
+            shown, so that strong units stand out from weak ones; a bar says which colour is which weight.
+
+    Raises:
+        ValueError: if `image_shape` has another number of pixels, or for other words.
     """
-    sheet, columns, rows = _filter_sheet(weights, image_shape, num)
-    figure, axes = _sheet(sheet, columns, rows, title)
-    image = axes.images[0]
-    image.set_cmap("RdBu_r")
-    image.set_clim(-1, 1)
-    return figure
+    return _filter_figure({title: weights}, image_shape, num, order, scale)
 
 
-def filter_panels(weights: Mapping[str, Any], image_shape: tuple[int, int], num: int = 36) -> matplotlib.figure.Figure:
-    """`filters` of several machines, side by side.
+def filter_panels(
+    weights: Mapping[str, Any],
+    image_shape: tuple[int, int],
+    num: int = 36,
+    *,
+    order: str = "strongest",
+    scale: str = "unit",
+) -> matplotlib.figure.Figure:
+    """`filters` of several machines, side by side; on a common scale it is that of all of them.
 
     Args:
         weights: for each machine, by name, weights `(visible, hidden)`.
         num: how many units of each to show at most.
+        order, scale: as in `filters`.
     """
-    sheets = [_filter_sheet(w, image_shape, num) for w in weights.values()]
-    size = (_CELL * sum(columns for _, columns, _ in sheets), _CELL * max(rows for *_, rows in sheets) + 0.35)
-    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
-    for axes, name, (sheet, *_) in zip(figure.subplots(1, len(sheets), squeeze=False)[0], weights, sheets, strict=True):
-        axes.imshow(sheet, cmap="RdBu_r", interpolation="nearest", vmin=-1, vmax=1)
+    return _filter_figure(weights, image_shape, num, order, scale)
+
+
+def _filter_figure(
+    weights: Mapping[str, Any], image_shape: tuple[int, int], num: int, order: str, scale: str
+) -> matplotlib.figure.Figure:
+    for name, word, known in (("order", order, ("strongest", "units")), ("scale", scale, ("unit", "common"))):
+        if word not in known:
+            raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}. Received: {name}={word!r}")
+    shown = [_shown_units(w, num, order) for w in weights.values()]
+    if scale == "common":
+        limit = max(np.abs(units).max() for units in shown) or 1.0
+    else:
+        limit, shown = 1.0, [units / np.maximum(np.abs(units).max(1, keepdims=True), 1e-12) for units in shown]
+    columns = [math.ceil(math.sqrt(len(units))) for units in shown]
+    sheets = [tile(units, n, image_shape) for units, n in zip(shown, columns, strict=True)]
+    cell = max(_CELL, 2.5 / max(columns)) / image_shape[1]  # inches a pixel; few units are drawn larger
+    widths, heights = zip(*[(cell * sheet.shape[1], cell * sheet.shape[0]) for sheet in sheets], strict=True)
+    titled, barred = any(weights), scale == "common"
+    size = (sum(widths) + 0.12 * len(sheets) + 0.7 * barred, max(heights) + 0.12 + 0.25 * titled)
+    figure = matplotlib.figure.Figure(figsize=size, layout="compressed", dpi=200)
+    panels = figure.subplots(1, len(sheets), squeeze=False, width_ratios=widths)[0]
+    for axes, name, sheet in zip(panels, weights, sheets, strict=True):
+        image = axes.imshow(sheet, cmap="RdBu_r", interpolation="nearest", vmin=-limit, vmax=limit)
         axes.set_axis_off()
         axes.set_title(name, fontsize=8)
+    if barred:
+        bar = figure.colorbar(image, ax=list(panels), shrink=0.9, pad=0.02, aspect=30)
+        bar.set_label("weight", fontsize=7)
+        bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _filter_sheet(weights: Any, image_shape: tuple[int, int], num: int) -> tuple[np.ndarray, int, int]:
-    """The filters that are shown, tiled, and how many columns and rows they take."""
+def _shown_units(weights: Any, num: int, order: str) -> np.ndarray:
+    """The units' weights that are shown, `(units, visible)`."""
     units = np.asarray(weights, dtype=float).T
-    units = units[np.argsort(-np.linalg.norm(units, axis=1))[:num]]
-    units = units / np.maximum(np.abs(units).max(1, keepdims=True), 1e-12)
-    columns = math.ceil(math.sqrt(len(units)))
-    return tile(units, columns, image_shape), columns, math.ceil(len(units) / columns)
+    return (units[np.argsort(-np.linalg.norm(units, axis=1))] if order == "strongest" else units)[:num]
 
 
 def reconstructions(

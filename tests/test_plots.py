@@ -84,6 +84,34 @@ def test_filter_panels_show_each_machine_as_filters_does():
         np.testing.assert_array_equal(sheet, drawn(plots.filters(w, SHAPE, num=7)))
 
 
+def test_filters_in_the_order_of_the_units_on_one_scale():
+    weights = np.array([[1.0, -8.0, 0.5]] * 6)
+    figure = plots.filters(weights, SHAPE, num=2, order="units", scale="common")
+    picture, bar = figure.axes
+    np.testing.assert_allclose(np.ma.filled(picture.images[0].get_array(), np.nan), plots.tile(weights.T[:2], 2, SHAPE))
+    assert picture.images[0].get_clim() == (-8, 8)
+    assert bar.get_ylabel() == "weight"
+
+
+def test_panels_share_a_common_scale():
+    figure = plots.filter_panels({"weak": np.ones((6, 1)), "strong": -3 * np.ones((6, 1))}, SHAPE, scale="common")
+    assert [axes.images[0].get_clim() for axes in figure.axes[:2]] == [(-3, 3)] * 2
+
+
+@pytest.mark.parametrize("arguments", [{"order": "best"}, {"scale": None}], ids=str)
+def test_unknown_ways_to_draw_filters(arguments):
+    with pytest.raises(ValueError, match=r"must be '\w+' or '\w+'. Received: "):
+        plots.filters(np.ones((6, 1)), SHAPE, **arguments)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 10])
+def test_no_empty_band_beside_filters(columns):
+    """Ink reaches nearly from side to side, however few the pictures are."""
+    pixels = plots.to_array(plots.filters(np.ones((6, columns**2)), SHAPE))
+    drawn = np.flatnonzero((pixels < 200).any((0, 2)))
+    assert drawn[-1] - drawn[0] > 0.9 * pixels.shape[1]
+
+
 @pytest.mark.parametrize(("number", "num_rows"), [(1, 2), (4, 2), (5, 4), (8, 4), (9, 6)])
 def test_reconstructions_stand_under_their_originals(number, num_rows):
     originals = np.random.default_rng(0).random((number, 6))

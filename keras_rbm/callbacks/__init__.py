@@ -6,6 +6,7 @@ from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
 from keras_rbm.callbacks.mixing_monitor import MixingMonitor
 from keras_rbm.callbacks.piano_rolls import PianoRolls
 from keras_rbm.callbacks.pictures import Pictures
+from keras_rbm.callbacks.tensorboard import TensorBoard
 from keras_rbm.checkpoints import Checkpoint
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "MixingMonitor",
     "PianoRolls",
     "Pictures",
+    "TensorBoard",
 ]

@@ -16,7 +16,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
 
     Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a frame) and, for visible units with states 0 and 1,
     `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and
-    `ModelCheckpoint` go by them with `mode="max"`, `TensorBoard` and `CSVLogger` write them. In the epochs between, the
+    `ModelCheckpoint` go by them, `TensorBoard` and `CSVLogger` write them. In the epochs between, the
     last figures are logged again. Put it before the callbacks that read the logs. Training is not disturbed.
 
     Args:
@@ -32,7 +32,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
 
     ```python
     monitor = keras_rbm.callbacks.FrameLikelihoodMonitor(x_validation, mask_validation, every=5)
-    stop = keras.callbacks.EarlyStopping("log_likelihood_lower", mode="max", patience=20, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping("log_likelihood_lower", patience=20, restore_best_weights=True)
     model.fit(x, mask, epochs=200, callbacks=[monitor, stop])
     ```
     """

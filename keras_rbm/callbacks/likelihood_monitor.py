@@ -18,7 +18,7 @@ class LikelihoodMonitor(keras.callbacks.Callback):
     `log_partition_ais` and `log_partition_reverse_ais`; where `log Z` is exact, both of each pair are. In the epochs
     between, the last figures are logged again, so that every callback finds them in every epoch. Put it before those
     that read the logs: `keras.callbacks.TensorBoard` and `CSVLogger` write them; `EarlyStopping` and `ModelCheckpoint`
-    go by them, with `mode="max"`. The `patience` of `EarlyStopping` counts epochs, not measurements: give a multiple of
+    go by them. The `patience` of `EarlyStopping` counts epochs, not measurements: give a multiple of
     `every`. In `DBN.pretrain` each layer would need a monitor, and data, of its own.
 
     Training is not disturbed: chains and random state are left alone.
@@ -37,7 +37,7 @@ class LikelihoodMonitor(keras.callbacks.Callback):
     ```python
     callbacks = [
         keras_rbm.callbacks.LikelihoodMonitor(x_validation, x_train, every=5),
-        keras.callbacks.EarlyStopping("log_likelihood_lower", mode="max", patience=20),
+        keras.callbacks.EarlyStopping("log_likelihood_lower", patience=20),
         keras.callbacks.CSVLogger("log.csv"),
         keras.callbacks.TensorBoard("logs"),
     ]

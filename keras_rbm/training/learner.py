@@ -21,8 +21,10 @@ from keras_rbm.compiled import Compiled
 from keras_rbm.feeds import Cases, Resident, Stream, attached
 from keras_rbm.files import replacing
 from keras_rbm.random import RandomStream, set_aside
+from keras_rbm.training.directions import Directions
 from keras_rbm.training.faults import Batch, FaultRecord, Rules
 from keras_rbm.training.launches import MOST_STEPS, MOST_STREAMED_STEPS, MOST_WORK, Launches, steps_a_launch
+from keras_rbm.training.summary import summary_rows
 from keras_rbm.units import Unit
 
 
@@ -66,6 +68,7 @@ class Learner(Compiled, keras.Model, ABC):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self._trackers: dict[str, keras.metrics.Mean] = {}
+        self._directions = Directions()
         self._faults: Any = None
         self._train_feed: Resident | Stream = Stream()
         self._test_feed: Resident | Stream = Stream()
@@ -100,6 +103,15 @@ class Learner(Compiled, keras.Model, ABC):
             name: of what looks on; others see other numbers.
         """
         return set_aside([layer for layer in self._flatten_layers() if isinstance(layer, RandomStream)], name)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns."""
+        return [metric.name for metric in self.metrics if metric is not self._directions]
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.summary`, with a row for each weight that no layer in it has: the kernels."""
+        keras.Model.summary(summary_rows(self), *args, **kwargs)
 
     # --- leaving
 

@@ -157,9 +157,18 @@ def test_fantasy_particles_go_on(tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
+def test_pictures_as_files_alone(tmp_path):
+    fitted(Pictures(None, X[:3], SHAPE, every=2, num_steps=1, folder=tmp_path / "new"), epochs=4)
+    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert names == {
+        f"{kind}-{n}.png" for kind in ("filters", "reconstructions", "fantasies") for n in ("0002", "0004")
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"log_dir": None}, "need a place. Received: log_dir=None, folder=None"),
         ({"image_shape": (3, 3)}, r"\(number, 9\).*Received: shape=\(64, 6\)"),
         ({"every": 0}, "`every` must be a positive integer"),
         ({"num_steps": -1}, "`num_steps` must be a positive integer"),
