@@ -496,7 +496,7 @@ def stopped(fast, tmp_path_factory) -> tuple[Path, str]:
     def stopping(self, *args, callbacks, **kwargs):
         return fit(self, *args, callbacks=[*callbacks, CtrlC()], **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         patch.setattr(keras_rbm.DBN, "fit", stopping)
         arguments = ["--dataset", parent / "mine.npz", *TINY, "--wake-sleep-epochs", 3]
         assert train(parent / "run", *arguments) == 130
@@ -586,7 +586,7 @@ def test_ctrl_c_before_anything_is_trained(npz, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(keras_rbm.DBN, "adapt", stop)
     assert train(tmp_path / "run", "--dataset", npz(x_train=X), *TINY) == 130
-    assert "nothing yet" in capsys.readouterr().out
+    assert "nothing yet" in capsys.readouterr().err
 
 
 # --- evaluate, sample, export

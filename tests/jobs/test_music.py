@@ -338,7 +338,7 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(keras_rbm.callbacks.PianoRolls, "on_epoch_begin", stop, raising=False)
     assert run(folder, *TINY, "--epochs", 3, "--learning-rate", 0.1) == 130
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert f"Interrupted in epoch 2 of 3. Saved what is trained so far: model.keras, in {folder}" in said
     model = keras.models.load_model(folder / "model.keras")
     assert np.abs(model.w_uv).max() > 0.05  # from 0.01 times a normal number, by steps of 0.1
@@ -385,7 +385,7 @@ def test_ctrl_c_before_anything_is_trained(tmp_path, tunes_folder, monkeypatch, 
     for path, name in ((None, "folk-tunes"), (tunes_folder, "mine"), (tunes_folder / "0.mid", "0")):
         given = ["--midi", str(path), "--frames", "20"] if path else []
         assert cli.main(["music", *given]) == 130
-        assert f"nothing yet, in saved_models/{name}-music" in capsys.readouterr().out
+        assert f"nothing yet, in saved_models/{name}-music" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.keras"))
 
 
