@@ -17,6 +17,8 @@ from keras_rbm.types import Verbose
 
 #: Seconds before a line shows: what is done sooner needs none.
 _DELAY = 0.5
+#: Multiplications in half a second, about, and what else a step or a sweep costs, in them.
+_HALF_A_SECOND, _BESIDE = 2.5e10, 5e6
 
 
 def is_watched() -> bool:
@@ -45,6 +47,10 @@ def in_minutes(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
 class Line:
     """A line on the screen, beside those of calls around it; with `with`, it goes when the work is done.
 
@@ -56,12 +62,11 @@ class Line:
     """
 
     _screen: Progress | None = None
+    _task: TaskID | None = None
 
-    def __init__(self, title: str, total: int | None, shows: bool, delay: float = _DELAY) -> None:
+    def __init__(self, title: str, total: int | None, shows: bool, delay: float | None = None) -> None:
         self.title, self.total, self._shows = title, total, shows
-        self._began, self._after, self._task = time.monotonic(), delay, None
-
-    _task: TaskID | None
+        self._began, self._after = time.monotonic(), _DELAY if delay is None else delay
 
     def __enter__(self) -> Line:
         return self
@@ -134,7 +139,22 @@ def parts(total: int, size: int, title: str, unit: str, verbose: Verbose = "auto
             yield start, stop
             line.move(stop, f"{unit} {stop} of {total}")
     if verbose and verbose != "auto" and not watched:
-        say(f"{title}: {total} {unit}s in {in_minutes(time.monotonic() - began)}")
+        say(f"{title}: {_counted(total, unit)} in {in_minutes(time.monotonic() - began)}")
+
+
+def few(total: int, work: float) -> int:
+    """How much of some work is done between two looks at the clock: half a second where a person watches, else all.
+
+    Args:
+        total: of what is counted.
+        work: of one, in multiplications.
+    """
+    return max(1, int(_HALF_A_SECOND / (_BESIDE + work))) if is_watched() else total
+
+
+def step_work(multiplications: float) -> float:
+    """How long a step takes, in multiplications, with what is done beside them."""
+    return _BESIDE + multiplications
 
 
 class Stage(NamedTuple):
@@ -143,7 +163,7 @@ class Stage(NamedTuple):
     Args:
         title: what it is.
         epochs: how many.
-        work: of an epoch, in any measure that all stages share.
+        work: of an epoch, in any measure that all stages share; `step_work`, say.
         log: the figure that matters, as the logs of `fit` name it.
         words: the same for people, with a place for the number.
     """
@@ -168,6 +188,8 @@ class Job:
         self._line: Line | None = None
         self._done = dict.fromkeys(self.stages, 0.0)  # epochs
         self._seconds = self._work = 0.0  # what was done of the work, and how long it took
+        self._starts: list[float] = []  # what it took till a stage moved: compiling
+        self._waiting = list(self.stages)  # stages that have not moved
         self._began = self._at = time.monotonic()
         self._note = ""
 
@@ -182,24 +204,33 @@ class Job:
         return _Watching(self, name)
 
     def begin(self, title: str, total: int | None = None) -> None:
-        """Shows a line for a stage, or, without a total, for what comes after all of them."""
+        """Shows a line for a stage of so many epochs, or, without a total, for what comes after all of them."""
         self._began, self._note = time.monotonic(), ""
         self._show(Line(title, total, self.is_watched, delay=0.0))
         self._move(0.0, "")
 
     def skip(self, name: str, epochs: int) -> None:
-        """Epochs of a stage that were done before."""
+        """So many epochs of a stage were done before: the next one begins."""
         self._done[name], self._at = epochs, time.monotonic()
+        self._move(epochs, self._epoch(name))
 
     def reach(self, name: str, epochs: float, logs: Mapping[str, float] | None = None) -> None:
         """So many epochs of a stage are done, a part of the present one too."""
         stage, now = self.stages[name], time.monotonic()
-        self._seconds += now - self._at
-        self._work += stage.work * (epochs - self._done[name])
+        if name in self._waiting:
+            self._waiting.remove(name)
+            self._starts.append(now - self._at)
+        else:
+            self._seconds += now - self._at
+            self._work += stage.work * (epochs - self._done[name])
         self._at, self._done[name] = now, epochs
         if stage.log in (logs or {}):
             self._note = stage.words.format((logs or {})[stage.log])
-        self._move(epochs, f"epoch {min(int(epochs) + 1, stage.epochs)} of {stage.epochs}")
+        self._move(epochs, self._epoch(name))
+
+    def _epoch(self, name: str) -> str:
+        number = self.stages[name].epochs
+        return f"epoch {min(int(self._done[name]) + 1, number)} of {number}"
 
     def reach_batch(self, name: str, batches: int, number: int | None) -> None:
         """So many batches of the present epoch are done, of so many, if that is known."""
@@ -210,9 +241,10 @@ class Job:
         """A stage is done, or was before."""
         title, epochs, *_ = self.stages[name]
         self._show(None)
-        took = f"{self._done[name]:g} epochs in {in_minutes(time.monotonic() - self._began)}"
+        took = f"{_counted(int(self._done[name]), 'epoch')} in {in_minutes(time.monotonic() - self._began)}"
         say(f"{title}: " + (f"{took}; {self._note}" if self._note else "done before"))
         self._done[name] = epochs  # if it ended early
+        self._waiting = [other for other in self._waiting if other != name]
 
     def _show(self, line: Line | None) -> None:
         if self._line is not None:
@@ -220,10 +252,15 @@ class Job:
         self._line = line
 
     def _move(self, done: float, where: str) -> None:
-        work = sum(stage.work * (stage.epochs - self._done[name]) for name, stage in self.stages.items())
         if self._line is not None:
-            left = work * self._seconds / self._work if self._work else None
-            self._line.move(done, where, self._note, left)
+            self._line.move(done, where, self._note, self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
+        """As what was done of the work took; not known before."""
+        if not self._work:
+            return None
+        work = sum(stage.work * (stage.epochs - self._done[name]) for name, stage in self.stages.items())
+        return work * self._seconds / self._work + len(self._waiting) * sum(self._starts) / len(self._starts)
 
 
 class _Watching(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -69,9 +70,10 @@ def other(tmp_path_factory) -> tuple[Path, set[str]]:
     (folder / "figures").mkdir()
     for name in (*mine, "card.md", "generated-1.mid", "generated-17.mid", "figures/old.png"):
         (folder / name).write_text("before")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
         without_report(patch)
-        assert run(folder, *TINY, "--seed", 4, "--overwrite") == 0
+        assert run(folder, *TINY, "--seed", 4, "--overwrite", "--json") == 0
+    folder.with_name("other.json").write_text(said.getvalue())
     return folder, mine
 
 
@@ -97,6 +99,22 @@ def own(tunes_folder, tmp_path_factory) -> tuple[Path, str, str]:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
         assert run(folder, *TINY, *reading, *playing) == 0
     return folder, said.getvalue(), warned.getvalue()
+
+
+# --- what is told
+
+
+def test_machines_are_told_all_that_people_are(other):
+    folder, _ = other
+    (line,) = folder.with_name("other.json").read_text().splitlines()
+    found = json.loads(line, parse_constant=pytest.fail)
+    assert found["output"] == str(folder)
+    assert found["recipe"] == json.loads((folder / "recipe.json").read_text())
+    assert found["measured"] == {"nothing": {"words": "measured"}}
+    assert np.isfinite(found["last_epoch"]["log_likelihood_lower"])
+    for which in ("training_tunes", "generated"):
+        assert found[which]["notes_per_frame"] > 0
+        assert sum(found[which]["pitch_classes"]) == pytest.approx(1)
 
 
 # --- what is written

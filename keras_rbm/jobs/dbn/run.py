@@ -121,14 +121,14 @@ class DBNRun:
         accuracy = "val_accuracy", "validation accuracy {:.1%}"
         stages = {}
         for i, product in enumerate(products):
-            work = _work(config.batch_size * (sum(products[:i]) + (4 + 2 * config.gibbs_steps) * product))
+            work = progress.step_work(config.batch_size * (sum(products[:i]) + (4 + 2 * config.gibbs_steps) * product))
             title = f"layer {i + 1} of {len(products)}"
             stages[f"pretraining-{i + 1}"] = progress.Stage(title, config.epochs, work, *error)
         if config.wake_sleep_epochs:
-            work = _work(8 * config.batch_size * sum(products))
+            work = progress.step_work(8 * config.batch_size * sum(products))
             stages["wake-sleep"] = progress.Stage("wake-sleep", config.wake_sleep_epochs, work, *error)
         if self.data.y_train is not None and config.fine_tune_epochs:
-            work = _work(3 * config.batch_size * sum(products))
+            work = progress.step_work(3 * config.batch_size * sum(products))
             for name, title in (("fine-tuning", "fine-tuning"), ("from-random-weights", "from random weights")):
                 stages[name] = progress.Stage(title, config.fine_tune_epochs, work, *accuracy)
         return progress.Job(stages)
@@ -248,11 +248,6 @@ class DBNRun:
     def _say(self, title: str) -> None:
         if self.verbose:
             print(f"\n{title}")
-
-
-def _work(multiplications: float) -> float:
-    """Of a step, in multiplications: what is done beside them takes as long as some millions."""
-    return 3e6 + multiplications
 
 
 def _falling(learning_rate: float, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
