@@ -63,6 +63,7 @@ class Line:
 
     _screen: Progress | None = None
     _task: TaskID | None = None
+    _first: tuple[float, float] | None = None
 
     def __init__(self, title: str, total: int | None, shows: bool, delay: float | None = None) -> None:
         self.title, self.total, self._shows = title, total, shows
@@ -79,20 +80,26 @@ class Line:
             Line._screen.stop()
             Line._screen = None
 
-    def move(self, done: float, where: str, note: str = "", left: float | None = None) -> None:
-        """Says how far it is.
+    def move(self, done: float, where: str, note: str = "") -> None:
+        """Says how far it is; the rest is thought to go as fast as what was done since the first move, before which
+        there was something to compile.
 
         Args:
             done: of the total.
             where: the same in words.
             note: what else there is to say.
-            left: seconds; as long as it took so far for the rest, by default.
         """
+        now = time.monotonic()
+        self._first = self._first or (done, now)
+        before, then = self._first
+        left = (now - then) * ((self.total or 0) - done) / (done - before) if done > before else None
+        self.show(done, where, note, left)
+
+    def show(self, done: float, where: str, note: str, left: float | None) -> None:
+        """As `move`, with the seconds that are left, if that is known."""
         now = time.monotonic()
         if not self._shows or now - self._began < self._after:
             return
-        if left is None and done and self.total:
-            left = (now - self._began) * (self.total - done) / done
         fields: dict[str, Any] = {"where": where, "note": note, "ends": None if left is None else now + left}
         if Line._screen is None:
             Line._screen = _screen()
@@ -253,13 +260,13 @@ class Job:
 
     def _move(self, done: float, where: str) -> None:
         if self._line is not None:
-            self._line.move(done, where, self._note, self._seconds_left())
+            self._line.show(done, where, self._note, self._seconds_left())
 
     def _seconds_left(self) -> float | None:
-        """As what was done of the work took; not known before."""
-        if not self._work:
-            return None
+        """As what was done of the work took; not known before, nor when all of it is done."""
         work = sum(stage.work * (stage.epochs - self._done[name]) for name, stage in self.stages.items())
+        if not work or not self._work:
+            return None
         return work * self._seconds / self._work + len(self._waiting) * sum(self._starts) / len(self._starts)
 
 

@@ -122,7 +122,7 @@ def test_the_time_left_is_that_of_all_stages(monkeypatch):
     clock, told = mock.Mock(side_effect=lambda: clock.now), []
     clock.now = 0.0
     monkeypatch.setattr(progress.time, "monotonic", clock)
-    monkeypatch.setattr(progress.Line, "move", lambda self, done, where, note, left: told.append((where, left)))
+    monkeypatch.setattr(progress.Line, "show", lambda self, done, where, note, left: told.append((where, left)))
     stages = {name: progress.Stage(name, n, w, "loss", "{}") for name, n, w in (("a", 4, 1.0), ("b", 3, 2.0))}
     job = progress.Job(stages)
     job.begin("a", 4)
@@ -140,7 +140,7 @@ def test_the_time_left_is_that_of_all_stages(monkeypatch):
 def test_epochs_that_were_done_before_took_no_time(monkeypatch):
     """What is left are 4 of the 10 epochs, after 2 that took 3 seconds each."""
     told = []
-    monkeypatch.setattr(progress.Line, "move", lambda self, done, where, note, left: told.append((where, left)))
+    monkeypatch.setattr(progress.Line, "show", lambda self, done, where, note, left: told.append((where, left)))
     job = progress.Job({"a": progress.Stage("a", 10, 1.0, "loss", "{}")})
     job.begin("a", 10)
     job.skip("a", 3)
