@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from keras_rbm.types import Verbose
@@ -115,7 +116,7 @@ def _screen() -> Progress:
         BarColumn(12),
         TextColumn("{task.fields[where]}"),
         TextColumn("{task.fields[note]}"),
-        _Left(),
+        _Left(Column(no_wrap=True)),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),  # or what is printed meanwhile would not come where it is sent

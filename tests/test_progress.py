@@ -76,6 +76,7 @@ def test_it_can_be_switched_off(off, terminal, monkeypatch):
     if off == "keras":
         keras.config.disable_interactive_logging()
     try:
+        assert progress.is_watched() == (off == "verbose")
         work(verbose=0 if off == "verbose" else "auto")
     finally:
         keras.config.enable_interactive_logging()
@@ -144,6 +145,7 @@ def test_epochs_that_were_done_before_took_no_time(monkeypatch):
     job = progress.Job({"a": progress.Stage("a", 10, 1.0, "loss", "{}")})
     job.begin("a", 10)
     job.skip("a", 3)
+    assert told[-1] == ("epoch 4 of 10", None)
     for epoch in (4, 5, 6):
         job._at -= 3.0
         job.reach("a", epoch)
@@ -242,8 +244,8 @@ def test_pretraining_is_a_line_a_layer(verbose, terminal, capsys):
     assert [len(history.epoch) for history in histories] == [2, 2]
     lines, (said, stays) = shown(terminal), capsys.readouterr()
     if verbose == "auto":
-        assert any(line.startswith("Layer 1 of 2: 6-5 epoch 2 of 2 validation error") for line in lines)
-        assert re.search(r"^Layer 2 of 2: 5-4: 2 epochs in 0:\d\d; validation error \d\.\d\d nats$", stays, re.M)
+        assert any(line.startswith("layer 1 of 2 epoch 2 of 2 validation error") for line in lines)
+        assert re.search(r"^layer 2 of 2: 2 epochs in 0:\d\d; validation error \d\.\d\d nats$", stays, re.M)
         assert said == ""
     else:
         assert not lines

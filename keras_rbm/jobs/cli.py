@@ -115,3 +115,7 @@ def parser() -> argparse.ArgumentParser:
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object, at the end, instead of lines")
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

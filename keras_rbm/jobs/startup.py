@@ -20,6 +20,7 @@ def later(module: str, name: str) -> Callable[[Namespace], dict[str, Any]]:
         importlib.import_module("keras_rbm.backend")
         return getattr(importlib.import_module(module), name)(options)
 
+    run.__name__ = name
     return run
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import keras_rbm
@@ -107,3 +108,13 @@ def test_what_a_command_says_is_its_own(tmp_path):
     assert process.returncode == 1
     assert process.stdout == ""
     assert process.stderr == f"keras-rbm: {tmp_path} holds no run of keras-rbm train: recipe.json is missing\n"
+
+
+@pytest.mark.slow
+def test_the_command_knows_all_that_a_saved_model_may_be_made_of(tmp_path):
+    """It does not import all of the package."""
+    lines = ("import keras", "import keras_rbm.jobs.dbn.stored", "print(*keras.saving.get_custom_objects())")
+    (tmp_path / "keras-rbm").write_text("\n".join(lines))
+    process = started(str(tmp_path / "keras-rbm"))
+    ours = {name for name, cls in keras.saving.get_custom_objects().items() if cls.__module__.startswith("keras_rbm.")}
+    assert ours <= set(process.stdout.split()), process.stderr

@@ -26,8 +26,8 @@ def measure(run: DBNRun) -> dict[str, str]:
     if "val_pseudo_log_likelihood" in curves:
         values = curves["val_pseudo_log_likelihood"]
         last = values[-max(1, len(values) // 4) :]  # one random pixel a case is little: the mean of the last quarter
-        name = f"pseudo-log-likelihood of the first RBM, validation set, mean of the last {len(last)} epochs"
-        found[name] = Measure(f"{np.mean(last):.1f} nats a case", nats=float(np.mean(last)))
+        words = f"{np.mean(last):.1f} nats a case, mean of the last {len(last)} epochs"
+        found["pseudo-log-likelihood of the first RBM, validation set"] = Measure(words, nats=float(np.mean(last)))
     nets = {"fine-tuned DBN": run.classifier, "the same network from random weights": run.rival}
     for name, net in nets.items():
         if net is not None:

@@ -80,10 +80,6 @@ class Pretraining:
         with progress.Job(self._stages()) as job:
             return [self._train(*stage, job if in_lines else None) for stage in stages]
 
-    def _title(self, layer: int) -> str:
-        rbm = self.rbms[layer]
-        return f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.units}"
-
     def _stages(self) -> dict[str, progress.Stage]:
         """What a line a layer shows."""
         log = "reconstruction_error" if self.validation_data is None else "val_reconstruction_error"
@@ -91,7 +87,7 @@ class Pretraining:
         for layer, epochs in zip(self.layers, self.epochs, strict=True):
             work = progress.step_work(self.batch_size * (sum(sizes[:layer]) + 6 * sizes[layer]))
             words = f"{'' if self.validation_data is None else 'validation '}error {{:.2f}} nats"
-            found[str(layer)] = progress.Stage(self._title(layer), epochs, work, log, words)
+            found[str(layer)] = progress.Stage(f"layer {layer + 1} of {len(self.rbms)}", epochs, work, log, words)
         return found
 
     def _train(
@@ -114,7 +110,7 @@ class Pretraining:
         if job is not None:
             callbacks = [*(callbacks or ()), job.watching(str(layer))]
         elif self.verbose:
-            print(self._title(layer))
+            print(f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.units}")
         try:
             return rbm.fit(
                 stream,
