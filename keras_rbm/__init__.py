@@ -3,27 +3,22 @@
 import os as _os
 import sys as _sys
 
-if _os.path.basename(_sys.argv[0]).startswith("keras-rbm"):  # the command: fewer of TensorFlow's notes in its output
-    _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-if _os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-    raise ImportError(
-        "keras_rbm needs the TensorFlow backend of Keras. "
-        f"Received: KERAS_BACKEND={_os.environ['KERAS_BACKEND']!r}. Unset it, or set KERAS_BACKEND=tensorflow."
-    )
-
-import keras as _keras
-
-if _keras.config.backend() != "tensorflow":
-    raise ImportError(
-        "keras_rbm needs the TensorFlow backend of Keras. "
-        f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
-    )
-
-from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
-from keras_rbm.datasets import load
-from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 from keras_rbm.version import __version__
+
+
+def _is_command() -> bool:
+    """Whether this process is the command, which imports what it needs when it knows what it is to do."""
+    if _sys.argv[:1] == ["-m"]:  # the module, as it was typed, stands before the other words
+        return _sys.orig_argv[-len(_sys.argv)].removeprefix("-m") == "keras_rbm"
+    return _os.path.basename("".join(_sys.argv[:1])) in ("keras-rbm", "keras-rbm.exe")
+
+
+# In any other process all of it is imported at once: Keras loads a saved model only if its classes are there.
+if not _is_command():
+    from keras_rbm import backend as _backend  # noqa: F401  first: it refuses what cannot work
+    from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
+    from keras_rbm.datasets import load
+    from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 
 __all__ = [
     "DBM",

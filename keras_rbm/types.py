@@ -19,5 +19,5 @@ Bias: TypeAlias = float | np.ndarray | tf.Tensor
 Count: TypeAlias = int | tf.Tensor
 #: Inverse temperatures in order.
 Betas: TypeAlias = Sequence[float] | np.ndarray
-#: Whether to show how far something is, as in `keras.Model.fit`.
+#: Whether to show how far something is: `"auto"`, where a person watches; 0, never.
 Verbose: TypeAlias = int | bool | str

@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
+
+
+class Measure(str):
+    """A measure in words, which knows the numbers that are in them.
+
+    Args:
+        words: for people.
+        numbers: for machines, by name; the unit is in the name.
+    """
+
+    def __new__(cls, words: str, **numbers: float) -> Measure:
+        made = super().__new__(cls, words)
+        made.numbers = {name: float(number) for name, number in numbers.items()}
+        return made
+
+    numbers: dict[str, float]
+
+
+def as_json(measured: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """For machines: of each measure its words and its numbers."""
+    return {name: {"words": str(words), **getattr(words, "numbers", {})} for name, words in measured.items()}
+
+
+def plain(found: Any) -> Any:
+    """What JSON has: numbers that are not finite become `None`, and what it knows nothing of words."""
+    if isinstance(found, Mapping):
+        return {str(name): plain(part) for name, part in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [plain(part) for part in found]
+    if isinstance(found, float) and not math.isfinite(found):
+        return None
+    return found if isinstance(found, (str, int, float, type(None))) else str(found)
 
 
 def lines(measured: Mapping[str, str], indent: str = "") -> list[str]:

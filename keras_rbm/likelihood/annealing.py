@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import replicas
+from keras_rbm import progress, replicas
 from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
@@ -82,7 +81,7 @@ def ais(
         num_temperatures: steps of equal length from 0 to 1, at least 1.
         betas: increasing inverse temperatures from 0 to 1, instead.
         seed: rules all chains; the model's own random state is not touched.
-        verbose: whether to show a progress bar (0: none).
+        verbose: `"auto"`: a line shows how far it is where a person watches; 0: never.
 
     Raises:
         TypeError: if the model is no machine of this package.
@@ -245,8 +244,8 @@ def _log_z_base(rbm: AbstractRBM, base: Base) -> float:
 
 def _burnt_in(rbm: AbstractRBM, v: tf.Tensor, num_steps: int, seed: int, verbose: Verbose) -> tf.Tensor:
     strategy, key = replicas.of(rbm.stream.key), key_of(seed, Use.BURN_IN)
-    for start, stop in _chunks(num_steps, verbose, "Gibbs sweeps from data"):
-        v = rbm._by_rows(sweeps, strategy, (v,), start, stop, key, jit_compile=True)
+    for part in progress.parts(num_steps, _CHUNK, "Gibbs sweeps from data", "sweep", verbose):
+        v = rbm._by_rows(sweeps, strategy, (v,), *map(tf.constant, part), key, jit_compile=True)
     return v
 
 
@@ -268,9 +267,9 @@ def _anneal(
     """
     strategy, log_weights = replicas.of(rbm.stream.key), tf.zeros(len(v), tf.float64)
     schedule = tf.constant(betas, tf.float64)
-    for start, stop in _chunks(len(betas) - 1, verbose, title):
-        rows = v, log_weights
-        v, log_weights = rbm._by_rows(anneal_steps, strategy, rows, schedule, base, start, stop, key, jit_compile=True)
+    for part in progress.parts(len(betas) - 1, _CHUNK, title, "temperature", verbose):
+        rows, others = (v, log_weights), (schedule, base, *map(tf.constant, part), key)
+        v, log_weights = rbm._by_rows(anneal_steps, strategy, rows, *others, jit_compile=True)
     return log_weights.numpy()
 
 
@@ -301,18 +300,6 @@ def anneal_steps(
         return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
 
     return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights, pair(start)))[1:3]
-
-
-def _chunks(total: int, verbose: Verbose, title: str) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Where each part starts and stops, as tensors; a progress bar moves between them, and Ctrl-C works."""
-    if verbose:
-        print(title)
-    bar = keras.utils.Progbar(total, verbose=1, unit_name="step") if verbose else None
-    for start in range(0, total, _CHUNK):
-        stop = min(start + _CHUNK, total)
-        yield tf.constant(start), tf.constant(stop)
-        if bar:
-            bar.update(stop)
 
 
 def _summary(log_weights: np.ndarray, direction: int, kind: str) -> LogPartition:

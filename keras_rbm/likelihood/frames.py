@@ -7,11 +7,11 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from keras_rbm import progress
 from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.likelihood.accuracy import expected_accuracy, shared_units
@@ -133,7 +133,7 @@ def frame_log_likelihood(
         num_frames: how many frames to score, drawn by `seed`; all by default. A careful setting on a few hundred frames
             says how far a quick one on all can be trusted.
         seed: rules the chains; the model's own random state is not touched.
-        verbose: whether to show a progress bar (0: none).
+        verbose: `"auto"`: a line shows how far it is where a person watches; 0: never.
 
     Raises:
         TypeError: if the model is no sequence model.
@@ -227,12 +227,9 @@ def _with_past(model: ScoredFrames, v: tf.Tensor, mask: tf.Tensor) -> tuple[tf.T
 def _parts(v: np.ndarray, u: np.ndarray, verbose: Verbose, size: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """So many frames at a time (the last ones repeated, so that all parts have one shape)."""
     size = min(size, len(v))
-    bar = keras.utils.Progbar(len(v), verbose=1, unit_name="frame") if verbose else None
-    for start in range(0, len(v), size):
+    for start, _ in progress.parts(len(v), size, "log-likelihood", "frame", verbose):
         rows = np.minimum(np.arange(start, start + size), len(v) - 1)
         yield tf.constant(v[rows]), tf.constant(u[rows])
-        if bar:
-            bar.update(min(start + size, len(v)))
 
 
 # --- exact

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, export, pipelines, replicas
+from keras_rbm import checks, export, pipelines, progress, replicas
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.random import RandomStream
-from keras_rbm.samplers.chains import Clamp, clamped, run_chains
+from keras_rbm.samplers.chains import Clamp, clamped, gibbs, run_chains
 from keras_rbm.scored import Scored
 from keras_rbm.training.learner import Learner
 from keras_rbm.types import Count, Data
@@ -233,7 +233,7 @@ class Machine(Learner, Scored):
             ValueError: as `sample` does.
         """
         states, rows = self._chain_starts(num_chains, v), []
-        for _ in range(positive_integer(num_rows, "num_rows")):
+        for _ in progress.parts(positive_integer(num_rows, "num_rows"), 1, "trajectories", "row"):
             states, visible = self.run_chains(states, num_steps)
             rows.append(visible)
         return tf.stack(rows)
@@ -263,8 +263,17 @@ class Machine(Learner, Scored):
         long = tf.executing_eagerly() and len(states) * int(num_steps) * self.count_params() > _LONG
         key, run = self.undirected().stream.key, type(self)._run_chains
         compiled = {"jit_compile": True} if long and replicas.on_one_device(key) else {}
-        rows, num_steps = (states, clamp), as_count(num_steps, "num_steps")
-        return self._by_rows(run, replicas.of(key), rows, num_steps, mean, schedule, **compiled)
+        strategy, num_steps = replicas.of(key), as_count(num_steps, "num_steps")
+        if tf.executing_eagerly() and strategy is None:
+            # All but the last part, as sweeps that draw the same numbers; a line moves between the parts.
+            total, work = int(num_steps), len(states) * self.count_params()
+            for start, stop in progress.parts(total, progress.few(total, work), "sampling", "sweep"):
+                num_steps = tf.constant(stop - start)
+                part = None if schedule is None else schedule[start:stop]
+                if stop == total:
+                    return self._by_rows(run, None, (states, clamp), num_steps, mean, part, **compiled)
+                states = self._by_rows(_sweeps, None, (states, clamp), num_steps, part, **compiled)
+        return self._by_rows(run, strategy, (states, clamp), num_steps, mean, schedule, **compiled)
 
     def _chain_starts(self, num_samples: Count, v: Any) -> tf.Tensor:
         if v is not None:
@@ -299,13 +308,27 @@ def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tens
     return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, machine.reconstruct(v)), (0, v))[1]
 
 
-def gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor, clamp: Clamp | None = None) -> tf.Tensor:
+def _sweeps(
+    machine: Machine, states: tf.Tensor, clamp: Clamp | None, num_steps: tf.Tensor, schedule: tf.Tensor | None
+) -> tf.Tensor:
+    return gibbs(machine.undirected(), states, num_steps, schedule=schedule, clamp=clamp)
+
+
+def _gibbs_average(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+    states, total = machine._initial_states_from(v), tf.zeros_like(v)
+    return gibbs_sum(machine, states, total, num_steps, None)[1] / tf.cast(num_steps, v.dtype)
+
+
+def gibbs_sum(
+    machine: Machine, states: tf.Tensor, total: tf.Tensor, num_steps: tf.Tensor, clamp: Clamp | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Chains that go on, and the `total` of the means of visible units on their way."""
+
     def step(k: tf.Tensor, states: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, ...]:
         states, mean = machine._run_chains(states, clamp, tf.constant(1), True)
         return k + 1, states, total + mean
 
-    loop = (0, machine._initial_states_from(v), tf.zeros_like(v))
-    return tf.while_loop(lambda k, *_: k < num_steps, step, loop)[2] / tf.cast(num_steps, v.dtype)
+    return tf.while_loop(lambda k, *_: k < num_steps, step, (0, states, total))[1:]
 
 
-_DENOISERS = {"mean_field": _mean_field, "gibbs": gibbs_average}
+_DENOISERS = {"mean_field": _mean_field, "gibbs": _gibbs_average}

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, replicas, samplers
+from keras_rbm import checks, progress, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import one_flip
-from keras_rbm.models.machine import Machine, as_count, gibbs_average
+from keras_rbm.models.machine import Machine, as_count, gibbs_sum
 from keras_rbm.models.network import plain_network
 from keras_rbm.random import Draws, RandomStream
 from keras_rbm.samplers.chains import Clamp
@@ -274,12 +274,14 @@ class RBM(AbstractRBM, Coupled, Machine):
         x = checks.as_rows(x, self.visible.width if self.built else None)
         if not np.isnan(x).any():
             raise ValueError("`x` must have missing values, NaN, to be filled in. Received: none")
-        burn_in = as_count(burn_in, "burn_in")
+        num_steps, burn_in = positive_integer(num_steps, "num_steps"), positive_integer(burn_in, "burn_in")
         observed = self._checked_clamp("observed", x)
         states = observed.apply(self.initial_states(len(observed.mask)))
         states, _ = self.run_chains(states, burn_in, False, None, observed)
-        averaged = self._as_function(gibbs_average)(states, as_count(num_steps, "num_steps"), observed)
-        return observed.apply(averaged)
+        total, work = tf.zeros_like(states), len(states) * self.count_params()
+        for start, stop in progress.parts(num_steps, progress.few(num_steps, work), "imputing", "sweep"):
+            states, total = self._as_function(gibbs_sum)(states, total, tf.constant(stop - start), observed)
+        return observed.apply(total / num_steps)
 
     def _first_kernel(self) -> Any:
         return self.w_rec

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 import keras_rbm
 from keras_rbm import checks
+from keras_rbm.jobs import measures
 from keras_rbm.jobs.cli import main
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import DBNRun
@@ -67,8 +68,11 @@ def fast():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A run on the digits, done; tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("runs") / "digits"
-    assert train(folder, *TINY) == 0
+    folder, said, steps = tmp_path_factory.mktemp("runs") / "digits", io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(steps):
+        assert train(folder, *TINY, "--json") == 0
+    folder.with_name("said.json").write_text(said.getvalue())
+    folder.with_name("steps.txt").write_text(steps.getvalue())
     return folder
 
 
@@ -102,6 +106,81 @@ def npz(tmp_path):
         return tmp_path / "mine.npz"
 
     return write
+
+
+# --- what machines and logs are told
+
+
+def the_object(text: str) -> dict:
+    """One JSON object in one line, all of whose numbers are finite."""
+    assert text.count("\n") == 1
+    return json.loads(text, parse_constant=pytest.fail)
+
+
+def words(found: dict) -> dict[str, str]:
+    return {name: value["words"] for name, value in found["measured"].items()}
+
+
+def test_train_tells_machines_all_that_the_card_has(finished):
+    found = the_object(finished.with_name("said.json").read_text())
+    card = (finished / "card.md").read_text()
+    assert found["output"] == str(finished)
+    assert found["recipe"] == json.loads((finished / "recipe.json").read_text())
+    assert f"- {found['training_cases']} cases to train on" in card
+    assert [line for line in card.splitlines() if line.startswith("| ")][1:] == [
+        f"| {name} | {value} |" for name, value in words(found).items()
+    ]
+    accuracy = found["measured"]["test accuracy, fine-tuned DBN"]
+    assert accuracy["cases"] == 360
+    assert accuracy["accuracy"] == pytest.approx(1 - accuracy["errors"] / 360)
+    assert accuracy["words"].startswith(f"{100 * accuracy['accuracy']:.2f} % ({accuracy['errors']:.0f} errors")
+    rows = (finished / "logs" / "wake-sleep" / "history.csv").read_text().splitlines()
+    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    assert found["last_epochs"]["wake-sleep"]["val_reconstruction_error"] == float(last["val_reconstruction_error"])
+
+
+def test_a_stage_is_a_line_where_nobody_watches(finished):
+    lines = finished.with_name("steps.txt").read_text().splitlines()
+    took = r"1 epoch in \d+:\d\d; validation"
+    expected = [
+        *[rf"{title}: {took} error \d+\.\d\d nats" for title in ("layer 1 of 2", "layer 2 of 2", "wake-sleep")],
+        *[rf"{title}: {took} accuracy \d+\.\d%" for title in ("fine-tuning", "from random weights")],
+    ]
+    assert len(lines) == len(expected)
+    for line, pattern in zip(lines, expected, strict=True):
+        assert re.fullmatch(pattern, line)
+
+
+def test_evaluate_tells_machines_what_it_tells_people(finished, capsys):
+    capsys.readouterr()
+    assert run("evaluate", finished, *QUICK) == 0
+    people = rows(capsys.readouterr().out)
+    assert run("evaluate", finished, *QUICK, "--json") == 0
+    found = the_object(capsys.readouterr().out)
+    assert words(found) == people
+    assert (found["test_cases"], found["num_chains"], found["binarize"], found["seed"]) == (360, 10, "sample", 0)
+    bound = found["measured"]["variational lower bound of the log-likelihood, test set"]
+    assert bound["words"].startswith(f"{bound['nats']:.3f} nats")
+
+
+def test_sample_and_export_tell_machines_what_they_wrote(finished, tmp_path, capsys):
+    capsys.readouterr()
+    picture, model = tmp_path / "a.png", tmp_path / "model"
+    assert run("sample", finished, "--num", 2, "--steps", 1, "--output", picture, "--json") == 0
+    assert the_object(capsys.readouterr().out) == {"output": str(picture), "num": 2, "steps": 1, "seed": None}
+    assert run("export", finished, "--output", model, "--json") == 0
+    found = the_object(capsys.readouterr().out)
+    assert found == {"output": str(model), "signatures": ["encode", "reconstruct", "sample"]}
+
+
+def test_what_is_refused_is_a_line_for_machines_too(tmp_path, capsys):
+    assert run("evaluate", tmp_path, "--json") == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_json_has_no_numbers_that_are_none():
+    found = measures.plain({"a": [float("nan"), float("inf"), 1.5], "b": (Path("c"), None, True)})
+    assert found == {"a": [None, None, 1.5], "b": ["c", None, True]}
 
 
 # --- train
@@ -496,7 +575,7 @@ def stopped(fast, tmp_path_factory) -> tuple[Path, str]:
     def stopping(self, *args, callbacks, **kwargs):
         return fit(self, *args, callbacks=[*callbacks, CtrlC()], **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         patch.setattr(keras_rbm.DBN, "fit", stopping)
         arguments = ["--dataset", parent / "mine.npz", *TINY, "--wake-sleep-epochs", 3]
         assert train(parent / "run", *arguments) == 130
@@ -586,7 +665,7 @@ def test_ctrl_c_before_anything_is_trained(npz, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(keras_rbm.DBN, "adapt", stop)
     assert train(tmp_path / "run", "--dataset", npz(x_train=X), *TINY) == 130
-    assert "nothing yet" in capsys.readouterr().out
+    assert "nothing yet" in capsys.readouterr().err
 
 
 # --- evaluate, sample, export

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -69,9 +70,10 @@ def other(tmp_path_factory) -> tuple[Path, set[str]]:
     (folder / "figures").mkdir()
     for name in (*mine, "card.md", "generated-1.mid", "generated-17.mid", "figures/old.png"):
         (folder / name).write_text("before")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
         without_report(patch)
-        assert run(folder, *TINY, "--seed", 4, "--overwrite") == 0
+        assert run(folder, *TINY, "--seed", 4, "--overwrite", "--json") == 0
+    folder.with_name("other.json").write_text(said.getvalue())
     return folder, mine
 
 
@@ -97,6 +99,22 @@ def own(tunes_folder, tmp_path_factory) -> tuple[Path, str, str]:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
         assert run(folder, *TINY, *reading, *playing) == 0
     return folder, said.getvalue(), warned.getvalue()
+
+
+# --- what is told
+
+
+def test_machines_are_told_all_that_people_are(other):
+    folder, _ = other
+    (line,) = folder.with_name("other.json").read_text().splitlines()
+    found = json.loads(line, parse_constant=pytest.fail)
+    assert found["output"] == str(folder)
+    assert found["recipe"] == json.loads((folder / "recipe.json").read_text())
+    assert found["measured"] == {"nothing": {"words": "measured"}}
+    assert np.isfinite(found["last_epoch"]["log_likelihood_lower"])
+    for which in ("training_tunes", "generated"):
+        assert found[which]["notes_per_frame"] > 0
+        assert sum(found[which]["pitch_classes"]) == pytest.approx(1)
 
 
 # --- what is written
@@ -338,7 +356,7 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(keras_rbm.callbacks.PianoRolls, "on_epoch_begin", stop, raising=False)
     assert run(folder, *TINY, "--epochs", 3, "--learning-rate", 0.1) == 130
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert f"Interrupted in epoch 2 of 3. Saved what is trained so far: model.keras, in {folder}" in said
     model = keras.models.load_model(folder / "model.keras")
     assert np.abs(model.w_uv).max() > 0.05  # from 0.01 times a normal number, by steps of 0.1
@@ -385,7 +403,7 @@ def test_ctrl_c_before_anything_is_trained(tmp_path, tunes_folder, monkeypatch, 
     for path, name in ((None, "folk-tunes"), (tunes_folder, "mine"), (tunes_folder / "0.mid", "0")):
         given = ["--midi", str(path), "--frames", "20"] if path else []
         assert cli.main(["music", *given]) == 130
-        assert f"nothing yet, in saved_models/{name}-music" in capsys.readouterr().out
+        assert f"nothing yet, in saved_models/{name}-music" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.keras"))
 
 

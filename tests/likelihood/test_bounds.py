@@ -270,6 +270,6 @@ def test_nothing_is_printed_if_not_asked_for(capsys, not_enumerable):
     log_likelihood(rbm, v, **QUICK)
     assert capsys.readouterr() == ("", "")
     log_likelihood(rbm, v, **QUICK | {"verbose": 1})
-    shown = capsys.readouterr().out
-    assert shown.startswith("AIS\n")
-    assert "\nreverse AIS\n" in shown
+    said = capsys.readouterr().err
+    assert said.startswith("AIS: ")
+    assert "\nreverse AIS: " in said

@@ -7,11 +7,6 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from keras_rbm import datasets
-from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
-from keras_rbm.checks import check_memory
-from keras_rbm.samplers import get as get_sampler
-
 
 @dataclass
 class DBNConfig:
@@ -48,6 +43,9 @@ class DBNConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        from keras_rbm import datasets  # only here: to read a command line TensorFlow is not needed
+        from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
+
         if not isinstance(self.dataset, str):
             raise ValueError(f"`dataset` must be a word. Received: {self.dataset!r}")
         self.layers = tuple(positive_integer(n, "layers") for n in self.layers)
@@ -77,12 +75,16 @@ class DBNConfig:
         Raises:
             ValueError: if they take more than there is.
         """
+        from keras_rbm.checks import check_memory
+
         number = sum(a * b for a, b in itertools.pairwise((num_visible, *self.layers)))
         check_memory(
             2 * 4 * number, f"The weights of `layers` {self.layers}, with gradients,", "Give smaller `layers`."
         )
 
     def make_sampler(self) -> Any:
+        from keras_rbm.samplers import get as get_sampler
+
         return get_sampler(self.sampler, num_steps=self.gibbs_steps)
 
     @classmethod

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Any
 
 from keras_rbm import datasets
@@ -14,27 +12,7 @@ from keras_rbm.jobs.dbn import report, stored
 from keras_rbm.models import DBM, DBN, RBM
 
 
-def add_to(commands: Any) -> None:
-    """The command, among the others."""
-    parser = commands.add_parser("evaluate", help="measure a run or a saved model on a test set: likelihoods too")
-    parser.set_defaults(command=evaluate)
-    add = parser.add_argument
-    add("path", type=Path, metavar="PATH", help="a folder that keras-rbm train wrote, or an RBM, DBN or DBM, .keras")
-    add("--dataset", help="for a .keras file: digits, mnist, ..., or a .npz file")
-    add("--binarize", metavar="HOW", help="for a .keras file: sample (the default), threshold or none")
-    add("--seed", type=int, help="of the test set's binary samples and the chains (default: the run's, or 0)")
-    add("--chains", type=int, default=100, metavar="N", help="of AIS and reverse AIS (default: 100)")
-    add("--temperatures", type=int, default=10_000, metavar="N", help="(default: 10000)")
-    add(
-        "--burn-in",
-        type=int,
-        default=10_000,
-        metavar="N",
-        help="Gibbs sweeps from training data before reverse AIS (default: 10000)",
-    )
-
-
-def evaluate(options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     """Measures a finished run or a saved model on a test set, likelihoods included."""
     settings = {"num_chains": options.chains, "num_temperatures": options.temperatures, "burn_in": options.burn_in}
     for name, value in settings.items():
@@ -55,9 +33,10 @@ def evaluate(options: argparse.Namespace) -> int:
     if not found:
         found["reconstruction error, test set"] = report.reconstruction(model, test)
     print(f"{len(test)} test cases of {data.name}, made states by: {binarize}, seed {seed}")
-    found |= report.likelihoods(model, test, train, **settings, seed=seed, verbose=sys.stdout.isatty())
+    found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
-    return 0
+    how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
+    return {**how, **settings, "measured": measures.as_json(found)}
 
 
 def _saved_model(options: argparse.Namespace) -> RBM | DBN | DBM:

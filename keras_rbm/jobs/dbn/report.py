@@ -12,20 +12,22 @@ from keras_rbm import likelihood, plots
 from keras_rbm.files import replacing
 from keras_rbm.jobs import files, measures
 from keras_rbm.jobs.dbn.run import DBNRun
+from keras_rbm.jobs.measures import Measure
 from keras_rbm.models import RBM
 from keras_rbm.version import __version__
 
 
 def measure(run: DBNRun) -> dict[str, str]:
     """The run's figures in words, measured on the test set unless they say otherwise."""
-    data, found = run.data, {}
+    data = run.data
+    found: dict[str, str] = {}
     found["reconstruction error of the DBN, test set"] = reconstruction(run.dbn, run.states(data.x_test))
     curves = run.histories().get("pretraining-1", {})
     if "val_pseudo_log_likelihood" in curves:
         values = curves["val_pseudo_log_likelihood"]
         last = values[-max(1, len(values) // 4) :]  # one random pixel a case is little: the mean of the last quarter
-        name = f"pseudo-log-likelihood of the first RBM, validation set, mean of the last {len(last)} epochs"
-        found[name] = f"{np.mean(last):.1f} nats a case"
+        words = f"{np.mean(last):.1f} nats a case, mean of the last {len(last)} epochs"
+        found["pseudo-log-likelihood of the first RBM, validation set"] = Measure(words, nats=float(np.mean(last)))
     nets = {"fine-tuned DBN": run.classifier, "the same network from random weights": run.rival}
     for name, net in nets.items():
         if net is not None:
@@ -48,30 +50,40 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     what = (
         "variational lower bound of the log-likelihood, test set" if result.variational else "log-likelihood, test set"
     )
-    found = {}
+    found: dict[str, str] = {}
     if result.exact:
-        found[what] = f"{result.lower:.3f} nats a case (log Z is exact)"
-        found["log Z, exact"] = f"{result.log_partition.lower.log_z:.3f}"
+        found[what] = Measure(f"{result.lower:.3f} nats a case (log Z is exact)", nats=result.lower)
+        log_z = result.log_partition.lower.log_z
+        found["log Z, exact"] = Measure(f"{log_z:.3f}", nats=log_z)
     else:
-        found[what] = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case"
+        found[what] = Measure(
+            f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case",
+            lower_nats=result.lower,
+            upper_nats=result.upper,
+        )
         for name, z in zip(("AIS", "reverse AIS"), result.log_partition, strict=True):
-            found[f"log Z by {name} ({z.kind})"] = (
+            found[f"log Z by {name} ({z.kind})"] = Measure(
                 f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
-                f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains"
+                f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains",
+                nats=z.log_z,
+                standard_error=z.standard_error,
+                effective_sample_size=z.effective_sample_size,
+                chains=len(z.log_weights),
             )
     if len(x_test) > 1:
         error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test))
-        found["standard error over test cases"] = f"{error:.2f} nats"
+        found["standard error over test cases"] = Measure(f"{error:.2f} nats", nats=error)
     if isinstance(model, RBM) and model.visible.is_binary:
         pseudo = likelihood.pseudo_log_likelihood(model, x_test, exact=True).mean()
-        found["pseudo-log-likelihood, test set"] = f"{pseudo:.2f} nats a case"
+        found["pseudo-log-likelihood, test set"] = Measure(f"{pseudo:.2f} nats a case", nats=pseudo)
     return found
 
 
 def reconstruction(model: Any, states: np.ndarray) -> str:
     """The mean reconstruction error, in words."""
     parts = np.array_split(states, -(-len(states) // 1000))
-    return f"{np.concatenate([model.reconstruction_error(part) for part in parts]).mean():.2f} nats a case"
+    error = np.concatenate([model.reconstruction_error(part) for part in parts]).mean()
+    return Measure(f"{error:.2f} nats a case", nats=error)
 
 
 def logistic_regression(run: DBNRun) -> dict[str, str]:
@@ -87,7 +99,9 @@ def logistic_regression(run: DBNRun) -> dict[str, str]:
 
 
 def _accuracy(correct: np.ndarray) -> str:
-    return f"{100 * correct.mean():.2f} % ({np.sum(~correct)} errors in {len(correct)})"
+    errors = np.sum(~correct)
+    words = f"{100 * correct.mean():.2f} % ({errors} errors in {len(correct)})"
+    return Measure(words, accuracy=correct.mean(), errors=errors, cases=len(correct))
 
 
 def figures(run: DBNRun) -> dict[str, matplotlib.figure.Figure]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import datasets
+from keras_rbm import datasets, progress
 from keras_rbm.callbacks import Pictures
 from keras_rbm.checkpoints import Checkpoint, last_in_line
 from keras_rbm.checks import as_rows, check_domain
@@ -45,10 +45,10 @@ class DBNRun:
     Args:
         config: what to do.
         folder: where to write.
-        verbose: as in `keras.Model.fit`.
+        verbose: whether Keras's own progress bars show, instead of a line a stage.
     """
 
-    def __init__(self, config: DBNConfig, folder: Path, verbose: Any = "auto") -> None:
+    def __init__(self, config: DBNConfig, folder: Path, verbose: bool = False) -> None:
         self.config, self.folder, self.verbose = config, folder, verbose
         self.dbn = DBN(config.layers, sampler=config.make_sampler(), seed=config.seed)
         self.classifier: keras.Model | None = None
@@ -112,6 +112,27 @@ class DBNRun:
 
     # --- stages
 
+    @cached_property
+    def job(self) -> progress.Job:
+        """How far the stages are."""
+        config, widths = self.config, (self.data.x_train.shape[1], *self.config.layers)
+        products = [below * above for below, above in itertools.pairwise(widths)]
+        error = "val_reconstruction_error", "validation error {:.2f} nats"
+        accuracy = "val_accuracy", "validation accuracy {:.1%}"
+        stages = {}
+        for i, product in enumerate(products):
+            work = progress.step_work(config.batch_size * (sum(products[:i]) + (4 + 2 * config.gibbs_steps) * product))
+            title = f"layer {i + 1} of {len(products)}"
+            stages[f"pretraining-{i + 1}"] = progress.Stage(title, config.epochs, work, *error)
+        if config.wake_sleep_epochs:
+            work = progress.step_work(8 * config.batch_size * sum(products))
+            stages["wake-sleep"] = progress.Stage("wake-sleep", config.wake_sleep_epochs, work, *error)
+        if self.data.y_train is not None and config.fine_tune_epochs:
+            work = progress.step_work(3 * config.batch_size * sum(products))
+            for name, title in (("fine-tuning", "fine-tuning"), ("from-random-weights", "from random weights")):
+                stages[name] = progress.Stage(title, config.fine_tune_epochs, work, *accuracy)
+        return progress.Job(stages)
+
     def train(self) -> None:
         """All stages; one that is finished, or interrupted, goes on from its checkpoint."""
         config, dbn = self.config, self.dbn
@@ -131,7 +152,7 @@ class DBNRun:
                 validation_data=self.validation,
                 batch_size=config.batch_size,
                 callbacks=lambda layer: self._callbacks(pictures=layer == 0),
-                verbose=self.verbose,
+                verbose=int(self.verbose),
             )
         if config.wake_sleep_epochs:
             self.stage = "wake-sleep"
@@ -144,7 +165,7 @@ class DBNRun:
                 validation_data=self.validation,
                 validation_batch_size=config.batch_size,
                 callbacks=self._callbacks(pictures=True),
-                verbose=self.verbose,
+                verbose=int(self.verbose),
             )
         if self.data.y_train is not None and config.fine_tune_epochs:
             self.classifier = dbn.classifier(self.data.num_classes)
@@ -175,7 +196,7 @@ class DBNRun:
             validation_data=(self.data.x_train[rows], labels[rows]),
             validation_batch_size=_VALIDATED_TOGETHER,
             callbacks=callbacks,
-            verbose=self.verbose,
+            verbose=int(self.verbose),
             shuffle=False,
         )
 
@@ -200,6 +221,8 @@ class DBNRun:
             epochs = self.config.wake_sleep_epochs if self.stage == "wake-sleep" else self.config.epochs
             every = max(1, epochs // 4)
             callbacks.append(Pictures(logs / "pictures", self.validation[:10], self.data.image_shape, every))
+        if not self.verbose:
+            callbacks.append(self.job.watching(self.stage))
         return last_in_line(callbacks)
 
     def save(self) -> list[str]:

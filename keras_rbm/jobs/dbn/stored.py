@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_rbm import models, regularizers  # noqa: F401  all that a saved model may be made of
 from keras_rbm.jobs import recipes
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import DBNRun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,40 +12,28 @@ from typing import Any
 from keras_rbm.files import remove
 from keras_rbm.jobs import files, measures, recipes
 from keras_rbm.jobs.dbn import report
-from keras_rbm.jobs.dbn.config import DBNConfig, add_options
+from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import WRITTEN, DBNRun
 
 
-def add_to(commands: Any) -> None:
-    """The command, among the others."""
-    parser = commands.add_parser("train", help="train a DBN and a classifier that starts from it")
-    parser.set_defaults(command=train)
-    add = parser.add_argument
-    add("--dataset", help="digits (embedded, the default), mnist, fashion_mnist, kmnist, or a .npz file with x_train")
-    add("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/DATASET-dbn)")
-    add("--overwrite", action="store_true", help="remove what an earlier run wrote there")
-    add("--resume", action="store_true", help="go on with the interrupted run in DIR")
-    add_options(parser)
-
-
-def train(options: argparse.Namespace) -> int:
+def train(options: argparse.Namespace) -> dict[str, Any]:
     """Trains a DBN and a classifier, in a new folder or going on in one."""
     if options.dataset and options.dataset.endswith(".npz"):
         options.dataset = str(Path(options.dataset).resolve())  # the run is found again from any folder
     given = {name: getattr(options, name) for name in asdict(DBNConfig()) if getattr(options, name) is not None}
     folder, config = _where(options, given)
-    run = DBNRun(config, folder)
+    run = DBNRun(config, folder, options.verbose)
     run.check()  # before the models of an earlier run are gone
     with files.alone_in(folder):
         return _train(run, options)
 
 
-def _train(run: DBNRun, options: argparse.Namespace) -> int:
+def _train(run: DBNRun, options: argparse.Namespace) -> dict[str, Any]:
     folder, config = run.folder, run.config
     if (folder / "card.md").exists() and options.resume:
         remove([folder / "checkpoints"])
         print(f"The run in {folder} is finished. Start anew with --overwrite.")
-        return 0
+        return {"output": folder, "finished_before": True}
     if not options.resume:
         files.begin(folder, config, [folder / name for name in WRITTEN])
     sizes = "-".join(str(n) for n in (run.data.x_train.shape[1], *config.layers))
@@ -53,19 +42,22 @@ def _train(run: DBNRun, options: argparse.Namespace) -> int:
         print("There are no labels, so no classifier follows.")
     started = time.monotonic()
     try:
-        run.train()
-        print("\nFigures, SavedModel, logistic regression ...")
-        measured = report.write(run)
+        with run.job as job:
+            run.train()
+            job.begin("figures, SavedModel, logistic regression")
+            measured = report.write(run)
     except KeyboardInterrupt:
         saved = run.save()
-        print(
-            f"\nInterrupted in stage '{run.stage}'. Saved what is trained so far: {', '.join(saved) or 'nothing yet'}, "
-            f"in {folder}.\nGo on with:  keras-rbm train --resume --output {folder}"
-        )
-        return 130
+        raise KeyboardInterrupt(
+            f"Interrupted in stage '{run.stage}'. Saved what is trained so far: {', '.join(saved) or 'nothing yet'}, "
+            f"in {folder}.\nGo on with:  {shlex.join(['keras-rbm', 'train', '--resume', '--output', str(folder)])}"
+        ) from None
     remove([folder / "checkpoints"])
-    _print_summary(run, measured, time.monotonic() - started)
-    return 0
+    seconds = time.monotonic() - started
+    _print_summary(run, measured, seconds)
+    curves = {stage: {log: values[-1] for log, values in curve.items()} for stage, curve in run.histories().items()}
+    found = {"output": folder, "recipe": asdict(config), "training_cases": len(run.training_rows), "seconds": seconds}
+    return {**found, "last_epochs": curves, "measured": measures.as_json(measured)}
 
 
 def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, DBNConfig]:

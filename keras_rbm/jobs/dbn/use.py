@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,25 +18,7 @@ _UNTOUCHED = "was not touched. Choose another --output, or --overwrite."
 _SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
 
 
-def add_to(commands: Any) -> None:
-    """Both commands, among the others."""
-    parsers = [
-        commands.add_parser("sample", help="draw fantasies of a run's DBN"),
-        commands.add_parser("export", help="write the SavedModel of a run's DBN"),
-    ]
-    for parser, function in zip(parsers, (sample, export), strict=True):
-        parser.set_defaults(command=function)
-        parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that keras-rbm train wrote")
-        parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    add = parsers[0].add_argument
-    add("--num", type=int, default=64, metavar="N", help="how many (default: 64)")
-    add("--steps", type=int, default=1000, metavar="N", help="Gibbs sweeps (default: 1000)")
-    add("--output", type=Path, default=Path("fantasies.png"), metavar="FILE")
-    add("--seed", type=int, help="for a sample that can be repeated")
-    parsers[1].add_argument("--output", type=Path, metavar="DIR", help="(default: DIR/saved_model)")
-
-
-def sample(options: argparse.Namespace) -> int:
+def sample(options: argparse.Namespace) -> dict[str, Any]:
     """Draws fantasies of a finished run as a picture."""
     seed = checked_seed(options.seed)
     number, num_steps = positive_integer(options.num, "num"), positive_integer(options.steps, "steps")
@@ -63,10 +44,10 @@ def sample(options: argparse.Namespace) -> int:
     with replacing(options.output) as part:
         figure.savefig(part)
     print(f"{number} fantasies after {num_steps} Gibbs sweeps: {options.output}")
-    return 0
+    return {"output": options.output, "num": number, "steps": num_steps, "seed": seed}
 
 
-def export(options: argparse.Namespace) -> int:
+def export(options: argparse.Namespace) -> dict[str, Any]:
     """Writes the SavedModel of a run's DBN."""
     run = stored.run_in(options.folder)
     target = (options.output or options.folder / "saved_model").resolve()
@@ -81,5 +62,6 @@ def export(options: argparse.Namespace) -> int:
             "there. Choose another --output."
         )
     run.dbn.export(target)
-    print(f"SavedModel with signatures encode, reconstruct, sample: {target}")
-    return 0
+    signatures = ["encode", "reconstruct", "sample"]
+    print(f"SavedModel with signatures {', '.join(signatures)}: {target}")
+    return {"output": target, "signatures": signatures}

@@ -9,44 +9,34 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from keras_rbm.files import remove
-from keras_rbm.jobs import files, recipes
+from keras_rbm.jobs import files, measures, recipes
 from keras_rbm.jobs.music import report
-from keras_rbm.jobs.music.config import MusicConfig, add_options
+from keras_rbm.jobs.music.config import MusicConfig
 from keras_rbm.jobs.music.run import MusicRun, written
 
 
-def add_to(commands: Any) -> None:
-    """The command, among the others."""
-    parser = commands.add_parser("music", help="train an RNN-RBM on tunes, and write music that it makes up")
-    parser.set_defaults(command=music)
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: saved_models/NAME-music)")
-    parser.add_argument("--overwrite", action="store_true", help="remove what an earlier run wrote there")
-    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in DIR")
-    add_options(parser)
-
-
-def music(options: argparse.Namespace) -> int:
+def music(options: argparse.Namespace) -> dict[str, Any]:
     """Trains an RNN-RBM on tunes, and writes music that it makes up."""
     names = [field.name for field in fields(MusicConfig) if getattr(options, field.name) is not None]
     folder, config = _where(options, {name: getattr(options, name) for name in names})
-    run = MusicRun(config, folder)
+    run = MusicRun(config, folder, options.verbose)
     with _warnings_as_lines():
         run.check()  # before the music of an earlier run is gone
         with files.alone_in(folder):
             return _train(run, options)
 
 
-def _train(run: MusicRun, options: argparse.Namespace) -> int:
+def _train(run: MusicRun, options: argparse.Namespace) -> dict[str, Any]:
     folder, config, started = run.folder, run.config, time.monotonic()
     if (folder / "card.md").exists() and options.resume:
         remove([folder / "checkpoints"])
         print(f"The run in {folder} is finished. Start anew with --overwrite.")
-        return 0
+        return {"output": folder, "finished_before": True}
     if not options.resume:
         files.begin(folder, config, written(folder))
     sizes = f"{run.tunes.notes[1] - run.tunes.notes[0] + 1}-{config.units}"
@@ -55,21 +45,24 @@ def _train(run: MusicRun, options: argparse.Namespace) -> int:
         f"({len(run.tunes)} tunes), into {folder}"
     )
     try:
-        run.train()
-        print("\nMusic, figures, SavedModel, likelihoods ...")
-        run.generate()
-        measured = report.write(run)
+        with run.job as job:
+            run.train()
+            job.begin("music, figures, SavedModel, likelihoods")
+            run.generate()
+            measured = report.write(run)
     except KeyboardInterrupt:
         saved = run.save()
-        print(
-            f"\nInterrupted in epoch {run.epoch} of {config.epochs}. Saved what is trained so far: "
+        raise KeyboardInterrupt(
+            f"Interrupted in epoch {run.epoch} of {config.epochs}. Saved what is trained so far: "
             f"{', '.join(saved) or 'nothing yet'}, in {folder}.\n"
             f"Go on with:  {shlex.join(['keras-rbm', 'music', '--resume', '--output', str(folder)])}"
-        )
-        return 130
+        ) from None
     remove([folder / "checkpoints"])
-    print(report.summary(run, measured, time.monotonic() - started))
-    return 0
+    seconds = time.monotonic() - started
+    print(report.summary(run, measured, seconds))
+    found = {"output": folder, "recipe": asdict(config), "tunes": len(run.tunes), "seconds": seconds}
+    last = {log: values[-1] for log, values in run.curves.items()}
+    return {**found, "last_epoch": last, "measured": measures.as_json(measured), **report.as_json(run)}
 
 
 def _where(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Path, MusicConfig]:

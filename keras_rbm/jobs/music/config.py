@@ -7,17 +7,15 @@ import shlex
 import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
+if TYPE_CHECKING:  # to read a command line TensorFlow is not needed
+    import numpy as np
 
-from keras_rbm import datasets
-from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
-from keras_rbm.checks import check_memory
-from keras_rbm.datasets import Rolls, midi
+    from keras_rbm.datasets import Rolls
 
-#: Kinds of recurrence, by name.
-CELLS = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+#: Kinds of recurrence, by name: Keras's layers.
+CELLS = {"simple": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 
 @dataclass
@@ -63,6 +61,10 @@ class MusicConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        import numpy as np
+
+        from keras_rbm.arguments import LARGEST_NUMPY_SEED, checked_seed, positive_integer
+
         self.notes = None if self.notes is None else (self.notes[0], self.notes[1])
         if self.midi is None:
             for name in ("dt", "notes", "to_c"):
@@ -98,6 +100,8 @@ class MusicConfig:
 
     def _check_fits(self) -> None:
         """Refuses units whose weights, 4 bytes each, this machine could not hold beside their gradients."""
+        from keras_rbm.checks import check_memory
+
         lowest, highest = self.notes or (21, 108)
         visible = highest - lowest + 1
         gates = {"simple": 1, "gru": 3, "lstm": 4}[self.cell] * self.recurrent
@@ -111,13 +115,17 @@ class MusicConfig:
         Raises:
             ValueError: if none can be read.
         """
+        from keras_rbm import datasets
+
         if self.midi is None:
             return datasets.folk_tunes()
         given = {name: getattr(self, name) for name in ("dt", "notes") if getattr(self, name) is not None}
-        return midi.load(self.midi, to_c=self.to_c, **given)
+        return datasets.midi.load(self.midi, to_c=self.to_c, **given)
 
     def write(self, path: Path, roll: np.ndarray, dt: float, notes: tuple[int, int]) -> None:
         """A roll as a MIDI file."""
+        from keras_rbm.datasets import midi
+
         usual = 100.0 if self.midi else 120.0
         tempo = usual if self.tempo is None else self.tempo
         midi.write(path, roll, dt, notes, tempo=tempo, instrument=self.instrument)

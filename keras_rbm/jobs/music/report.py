@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -11,6 +12,7 @@ from keras_rbm import datasets, likelihood, plots
 from keras_rbm.datasets import Rolls
 from keras_rbm.files import replacing
 from keras_rbm.jobs import files, measures
+from keras_rbm.jobs.measures import Measure
 from keras_rbm.jobs.music.run import FRAMES, SWEEPS, MusicRun
 from keras_rbm.version import __version__
 
@@ -29,7 +31,7 @@ def measure(run: MusicRun) -> dict[str, str]:
     training, *parts = run.parts
     frames = datasets.frames(training)
     share = (frames.sum(0) + 0.5) / (len(frames) + 1)
-    found = {}
+    found: dict[str, str] = {}
     for which, part in zip(("validation", "test"), parts, strict=True):
         x, mask = datasets.subsequences(part, None)
         of, words = datasets.frames(part), f"{which} {_counted(part)}"
@@ -38,16 +40,32 @@ def measure(run: MusicRun) -> dict[str, str]:
         )
         drawn = f", on {_SCORED} frames drawn from {len(of)}" if len(of) > _SCORED else ""
         if result.exact:
-            found[f"log-likelihood, {words}"] = f"{result.lower:.2f} nats a frame (log Z is exact){drawn}"
+            said = f"{result.lower:.2f} nats a frame (log Z is exact){drawn}"
         else:
-            found[f"log-likelihood, {words}"] = (
-                f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a frame{drawn}"
-            )
+            said = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a frame{drawn}"
+        numbers = {"lower_nats": result.lower, "upper_nats": result.upper, "frames": len(result.per_frame_lower)}
+        found[f"log-likelihood, {words}"] = Measure(said, **numbers)
         alone = np.log(np.where(of > 0, share, 1 - share)).sum(1).mean()
-        found[f"the same, of notes by their frequencies alone, {words}"] = f"{alone:.2f} nats a frame"
+        found[f"the same, of notes by their frequencies alone, {words}"] = Measure(
+            f"{alone:.2f} nats a frame", nats=alone
+        )
         if result.accuracy is not None:
-            found[f"expected accuracy, {words}"] = f"{100 * result.accuracy:.1f} %{drawn}"
+            found[f"expected accuracy, {words}"] = Measure(
+                f"{100 * result.accuracy:.1f} %{drawn}", accuracy=result.accuracy
+            )
     return found
+
+
+def as_json(run: MusicRun) -> dict[str, dict[str, Any]]:
+    """`compared`, for machines."""
+    return {name: {**found, "pitch_classes": found["pitch_classes"].tolist()} for name, found in _pair(run).items()}
+
+
+def _pair(run: MusicRun) -> dict[str, dict[str, Any]]:
+    """What training tunes and the generated music are like."""
+    dt, lowest = run.tunes.dt, run.tunes.notes[0]
+    both = {"training_tunes": run.parts[0].rolls, "generated": run.made_up}
+    return {name: datasets.roll_statistics(rolls, dt, lowest) for name, rolls in both.items()}
 
 
 def _counted(part: Rolls) -> str:
@@ -56,8 +74,7 @@ def _counted(part: Rolls) -> str:
 
 def compared(run: MusicRun) -> tuple[list[tuple[str, str, str]], list[tuple[str, list[str]]]]:
     """Tables: what training tunes and the generated music are like; and their pitch classes, in percent."""
-    dt, lowest = run.tunes.dt, run.tunes.notes[0]
-    pair = [datasets.roll_statistics(rolls, dt, lowest) for rolls in (run.parts[0].rolls, run.made_up)]
+    pair = _pair(run).values()
     tunes, ours = (
         {
             "notes a frame": f"{found['notes_per_frame']:.2f}",

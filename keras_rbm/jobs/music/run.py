@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_rbm import datasets
+from keras_rbm import datasets, progress
 from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls
 from keras_rbm.checkpoints import Checkpoint
 from keras_rbm.datasets import Rolls
@@ -38,13 +38,13 @@ class MusicRun:
     Args:
         config: what to do.
         folder: where to write.
-        verbose: whether to print a line each few epochs.
+        verbose: whether Keras's own progress bars show, instead of a line.
     """
 
-    def __init__(self, config: MusicConfig, folder: Path, verbose: bool = True) -> None:
+    def __init__(self, config: MusicConfig, folder: Path, verbose: bool = False) -> None:
         self.config, self.folder, self.verbose = config, folder, verbose
         keras.utils.set_random_seed(config.seed)  # the recurrence's initial weights take theirs from it
-        cell = CELLS[config.cell](config.recurrent, seed=config.seed)
+        cell = getattr(keras.layers, CELLS[config.cell])(config.recurrent, seed=config.seed)
         self.model = RNNRBM(config.units, cell, sampler=CD(SWEEPS), seed=config.seed)
         self.curves: dict[str, list[float]] = {}
         self.generated: list[np.ndarray] = []
@@ -125,6 +125,12 @@ class MusicRun:
 
     # --- the work
 
+    @cached_property
+    def job(self) -> progress.Job:
+        """How far training is."""
+        log = "log_likelihood_lower", "validation {:.2f} nats a frame"
+        return progress.Job({"training": progress.Stage("training", self.config.epochs, 1.0, *log)})
+
     def train(self) -> None:
         """Trains the model and saves it."""
         config = self.config
@@ -139,7 +145,12 @@ class MusicRun:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "AIS and reverse AIS differ")  # said of the trained model, once
             history = self.model.fit(
-                x, mask, batch_size=self.batch_size, epochs=config.epochs, callbacks=self._callbacks(), verbose=0
+                x,
+                mask,
+                batch_size=self.batch_size,
+                epochs=config.epochs,
+                callbacks=self._callbacks(),
+                verbose=int(self.verbose),
             )
         self.curves, self.seconds = history.history, self._checkpoint.progress.seconds
         self.save()
@@ -161,24 +172,14 @@ class MusicRun:
             self._checkpoint,
             keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
             FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
-            keras.callbacks.LambdaCallback(on_epoch_end=self._tell),
             keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
             PianoRolls(logs / "rolls", training.rolls[0][: self.frames], tunes.dt, tunes.notes[0], every=few),
+            *([] if self.verbose else [self.job.watching("training")]),
         ]
 
     def _note(self, epoch: int, logs: dict) -> None:
         self.epoch = epoch + 1
-
-    def _tell(self, epoch: int, logs: dict) -> None:
-        number = self.config.epochs
-        if self.verbose and ((epoch + 1) % max(1, number // 6) == 0 or epoch in (0, number - 1)):
-            print(
-                f"  epoch {epoch + 1:>{len(str(number))}} of {number}: reconstruction error "
-                f"{logs['reconstruction_error']:.2f} nats a frame; validation: log-likelihood "
-                f"{logs['log_likelihood_lower']:.2f}, accuracy {100 * logs['accuracy']:.0f} %",
-                flush=True,
-            )
 
     def generate(self) -> None:
         """Makes music up, and writes it."""

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, replicas
+from keras_rbm import checks, progress, replicas
 from keras_rbm.arguments import positive_integer
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
@@ -137,7 +137,13 @@ class DBM(Layered):
         Warns:
             UserWarning: if the fixed point was not reached.
         """
-        posterior = self._posterior(self._checked_rows(v))
+        v, most = self._as_states(self._checked_rows(v)), self.mean_field_steps
+        with progress.Line("mean field", most, progress.is_watched()) as line:
+
+            def tell(k: tf.Tensor, residual: tf.Tensor) -> None:
+                line.move(int(k), f"step {int(k)} of at most {most}", f"largest change {float(residual):.3g}")
+
+            posterior = mean_field(self, self._known(v), most, self.tolerance, tell)
         self._warn_of(float(tf.reduce_max(posterior.residual)))
         return [posterior.means[i + 1] for i in range(len(self.units))]
 

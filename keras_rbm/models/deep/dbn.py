@@ -280,7 +280,7 @@ class DBN(Labelled):
             validation_data: an array or dataset like `x`, or a pair of arrays `(x, y)`; the logs then have `val_*`.
             callbacks: Keras callbacks for each layer's `fit`, or a function from the layer's index to such a list. A
                 `Checkpoint` in the list has a folder for each layer inside its own, so finished layers are remembered.
-            verbose: as in `fit`.
+            verbose: as in `fit`; `"auto"` is a line a layer where a person watches.
             options: these, and what else `RBM.compile` takes.
 
         Returns:

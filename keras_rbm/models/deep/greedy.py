@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, feeds, pipelines, samplers
+from keras_rbm import checks, feeds, pipelines, progress, samplers
 from keras_rbm.arguments import clone, positive_integer
 from keras_rbm.checkpoints import of_stage
 from keras_rbm.models.class_head import ClassHead
@@ -76,9 +76,23 @@ class Pretraining:
     def run(self) -> list[keras.callbacks.History]:
         """Trains the layers; one `History` each."""
         stages = zip(self.layers, self.epochs, self.optimizers, self.samplers, strict=True)
-        return [self._train(*stage) for stage in stages]
+        in_lines = self.verbose == "auto" and progress.is_watched()
+        with progress.Job(self._stages()) as job:
+            return [self._train(*stage, job if in_lines else None) for stage in stages]
 
-    def _train(self, layer: int, epochs: int, optimizer: Any, sampler: Any) -> keras.callbacks.History:
+    def _stages(self) -> dict[str, progress.Stage]:
+        """What a line a layer shows."""
+        log = "reconstruction_error" if self.validation_data is None else "val_reconstruction_error"
+        sizes, found = [rbm.visible.width * rbm.units for rbm in self.rbms], {}
+        for layer, epochs in zip(self.layers, self.epochs, strict=True):
+            work = progress.step_work(self.batch_size * (sum(sizes[:layer]) + 6 * sizes[layer]))
+            words = f"{'' if self.validation_data is None else 'validation '}error {{:.2f}} nats"
+            found[str(layer)] = progress.Stage(f"layer {layer + 1} of {len(self.rbms)}", epochs, work, log, words)
+        return found
+
+    def _train(
+        self, layer: int, epochs: int, optimizer: Any, sampler: Any, job: progress.Job | None
+    ) -> keras.callbacks.History:
         """Trains a layer as a tied RBM, from its present recognition weights on, whose weights it then takes over.
 
         What was learnt stays if training is interrupted.
@@ -92,17 +106,18 @@ class Pretraining:
         if layer and not np.any(target.visible.bias):
             rbm.adapt(stream.take(_ADAPT_BATCHES))
         rbm.compile(optimizer, **self.compile_options)
-        if self.verbose:
+        callbacks = self.callbacks(layer) if callable(self.callbacks) else of_stage(self.callbacks, f"layer-{layer}")
+        if job is not None:
+            callbacks = [*(callbacks or ()), job.watching(str(layer))]
+        elif self.verbose:
             print(f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.units}")
         try:
             return rbm.fit(
                 stream,
                 epochs=epochs,
                 validation_data=validation,
-                callbacks=self.callbacks(layer)
-                if callable(self.callbacks)
-                else of_stage(self.callbacks, f"layer-{layer}"),
-                verbose=self.verbose,
+                callbacks=callbacks,
+                verbose=self.verbose if job is None else 0,
             )
         finally:
             target.copy_weights_from(rbm)

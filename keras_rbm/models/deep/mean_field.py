@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -26,13 +27,20 @@ class Posterior(NamedTuple):
     num_steps: tf.Tensor
 
 
-def mean_field(dbm: Layered, known: dict[int, tf.Tensor], max_steps: int, tolerance: float) -> Posterior:
+def mean_field(
+    dbm: Layered,
+    known: dict[int, tf.Tensor],
+    max_steps: int,
+    tolerance: float,
+    tell: Callable[[tf.Tensor, tf.Tensor], None] | None = None,
+) -> Posterior:
     """Goes up the variational bound, odd and even layers in turn, from one pass upwards, to a fixed point.
 
     Args:
         known: states of layers by number: the data's is 0.
         max_steps: at which to stop, whether or not a fixed point is reached.
         tolerance: the largest change of a mean at which a fixed point counts as reached.
+        tell: is told the number of each step, and the largest change in it; where nothing is compiled.
 
     Reference:
         Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.1.
@@ -60,7 +68,10 @@ def mean_field(dbm: Layered, known: dict[int, tf.Tensor], max_steps: int, tolera
         fields = fields_of(even, {**known, **below})
         new = means_of(fields)
         change = [tf.reduce_max(tf.abs(new[i] - means[i]), -1) for i in even]
-        return k + 1, fields, new, tf.reduce_max(tf.stack(change), 0)
+        residual = tf.reduce_max(tf.stack(change), 0)
+        if tell is not None:
+            tell(k + 1, tf.reduce_max(residual))
+        return k + 1, fields, new, residual
 
     loop = (0, {i: start[i] for i in even}, means_of({i: start[i] for i in even}), residual)
     # XLA differentiates loops whose length is bounded.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks
+from keras_rbm import checks, progress
 from keras_rbm.likelihood.frames import ScoredFrames
 from keras_rbm.models.machine import as_count
 from keras_rbm.models.sequence.learner import SequenceLearner
@@ -144,8 +144,17 @@ class Generator(SequenceLearner, ScoredFrames):
             start = self.memory_after(primed, memory=start)
             frame_clamp = frame_clamp and Clamp(*(x[:, primed.shape[1] :] for x in frame_clamp[:2]))
         number = num_frames - tf.shape(primed)[1]
-        frames, end = self._as_function(_generate)(start, number, num_steps, frame_clamp)
-        frames = tf.concat([primed, frames], 1)
+        if tf.executing_eagerly():
+            parts, end = [primed], start
+            total, work = int(number), int(num_steps) * progress.step_work(int(num_sequences) * self.count_params())
+            for begin, stop in progress.parts(total, progress.few(total, work), "generating", "frame"):
+                held = frame_clamp and Clamp(*(x[:, begin:stop] for x in frame_clamp[:2]))
+                part, end = self._as_function(_generate)(end, tf.constant(stop - begin), num_steps, held)
+                parts.append(part)
+            frames = tf.concat(parts, 1)
+        else:
+            frames, end = self._as_function(_generate)(start, number, num_steps, frame_clamp)
+            frames = tf.concat([primed, frames], 1)
         return (frames, end) if return_memory else frames
 
     def _continuation(self, v: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import export, replicas, samplers
+from keras_rbm import export, progress, replicas, samplers
 from keras_rbm.arguments import positive_integer
 from keras_rbm.checkpoints import of_stage
 from keras_rbm.likelihood.pseudo import one_flip
@@ -343,20 +343,31 @@ class RNNRBM(Generator):
         self.rbm.adapt(frames)
         with self.distribute_strategy.scope():
             forecast = Forecast(self, [self.w_uv, *self._recurrent_variables])
-        stages: tuple = (
-            ("The RBM, on single frames", self.rbm, (frames, None), epochs, batch_size),
-            ("The recurrence, on predicting frames", forecast, (x, mask), recurrent_epochs, recurrent_batch_size),
-        )
-        histories = []
-        for title, learner, data, number, size in stages:
-            if not number:
-                continue
-            if verbose:
-                print(title)
-            with self.distribute_strategy.scope():
-                learner.compile(keras.optimizers.deserialize(config))
-            stage = of_stage(callbacks, "frames" if learner is self.rbm else "recurrence")
-            histories.append(learner.fit(*data, size, epochs=number, verbose=verbose, callbacks=stage, **kwargs))
+        work = self.rbm.count_params(), self.count_params()
+        stages = {
+            "frames": progress.Stage(
+                "The RBM, on single frames", epochs, work[0], "reconstruction_error", "error {:.2f} nats"
+            ),
+            "recurrence": progress.Stage(
+                "The recurrence, on predicting frames", recurrent_epochs, work[1], "loss", "loss {:.2f} nats"
+            ),
+        }
+        trainings: dict[str, tuple] = {
+            "frames": (self.rbm, (frames, None), batch_size),
+            "recurrence": (forecast, (x, mask), recurrent_batch_size),
+        }
+        histories, in_lines = [], verbose == "auto" and progress.is_watched()
+        with progress.Job(stages) as job:
+            for name, (learner, data, size) in trainings.items():
+                if not stages[name].epochs:
+                    continue
+                if verbose and not in_lines:
+                    print(stages[name].title)
+                with self.distribute_strategy.scope():
+                    learner.compile(keras.optimizers.deserialize(config))
+                options = {"epochs": stages[name].epochs, "verbose": 0 if in_lines else verbose, **kwargs}
+                own = [*of_stage(callbacks, name), *([job.watching(name)] if in_lines else [])]
+                histories.append(learner.fit(*data, size, callbacks=own, **options))
         return histories
 
     # --- leaving
