@@ -41,14 +41,13 @@ SEED, BATCH, UNITS, FLIPPED, SHOWN = 0, 100, 200, 0.15, 20
 NAMES = ("Hopfield", "RBM", "RBM with L1", "DBM")
 
 
-def untrained(name: str) -> keras_rbm.RBM | keras_rbm.DBM:
+def untrained(name: str, notebook: bool) -> keras_rbm.RBM | keras_rbm.DBM:
     """200 hidden units, in the DBM 200 in each of two layers; one sweep of 100 persistent chains an update."""
     if name == "Hopfield":
         return keras_rbm.Hopfield(UNITS, visible="bernoulli", sampler="pcd", seed=SEED)
-    if name == "DBM":
-        return keras_rbm.DBM([UNITS, UNITS], sampler="pcd", seed=SEED)
-    penalty = keras.regularizers.L1(1e-3) if name == "RBM with L1" else None
-    return keras_rbm.RBM(UNITS, sampler="pcd", kernel_regularizer=penalty, seed=SEED)
+    sparse = name == "RBM with L1" or (name == "DBM" and notebook)
+    options = {"sampler": "pcd", "kernel_regularizer": keras.regularizers.L1(1e-3) if sparse else None, "seed": SEED}
+    return keras_rbm.DBM([UNITS, UNITS], **options) if name == "DBM" else keras_rbm.RBM(UNITS, **options)
 
 
 def train(model: keras_rbm.RBM | keras_rbm.DBM, x: np.ndarray, epochs: int, doubled: bool, notebook: bool) -> None:
@@ -57,27 +56,28 @@ def train(model: keras_rbm.RBM | keras_rbm.DBM, x: np.ndarray, epochs: int, doub
     def optimizer(learning_rate: float, epochs: int) -> keras.optimizers.Optimizer:
         """The learning rate falls linearly to 0: persistent chains need that. The notebook's falls by a power law."""
         if notebook:
-            return keras.optimizers.Adam(InverseTimeDecay(0.01, decay_steps=len(x) // BATCH, decay_rate=1.0))
+            return keras.optimizers.Adam(InverseTimeDecay(learning_rate, decay_steps=len(x) // BATCH, decay_rate=1.0))
         return keras.optimizers.SGD(PolynomialDecay(learning_rate, epochs * len(x) // BATCH, 0.0))
 
     model.adapt(x)
     if isinstance(model, keras_rbm.DBM):
-        each = max(epochs // 2, 1)
-        model.pretrain(batches, each, optimizer(0.1, each), sampler="pcd", doubled=doubled, verbose=0)
-        model.compile(optimizer(0.03, epochs))
+        each, first, joint = (epochs, 0.01, 0.001) if notebook else (max(epochs // 2, 1), 0.1, 0.03)
+        model.pretrain(batches, each, optimizer(first, each), sampler="pcd", doubled=doubled, verbose=0)
+        model.compile(optimizer(joint, epochs))
     else:
-        model.compile(optimizer(0.01 if isinstance(model, keras_rbm.Hopfield) else 0.1, epochs))
+        model.compile(optimizer(0.01 if notebook or isinstance(model, keras_rbm.Hopfield) else 0.1, epochs))
     model.fit(batches, epochs=epochs, verbose=0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, help="10 by default, 20 with --notebook")
     parser.add_argument("--plain", action="store_true", help="pretrain the DBM's layers as plain RBMs, nothing doubled")
-    parser.add_argument("--notebook", action="store_true", help="Adam, 0.01 at first, falling by a power law")
+    parser.add_argument("--notebook", action="store_true", help="the settings of Paysage's notebook")
     parser.add_argument("--output", type=Path, default=Path("saved_models/compare-models"))
     options = parser.parse_args()
+    epochs = options.epochs or (20 if options.notebook else 10)
     options.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     data = keras_rbm.load("mnist")
@@ -91,8 +91,8 @@ def main() -> None:
     print(f"{'':12}{'nats':>12}{'pixels':>12}{'pixels':>12}{'seconds':>12}", flush=True)
     rebuilt, cleaned, fantasies, weights = {}, {}, {}, {}
     for name in options.models:
-        model, clock = untrained(name), time.monotonic()
-        train(model, x, options.epochs, not options.plain, options.notebook)
+        model, clock = untrained(name, options.notebook), time.monotonic()
+        train(model, x, epochs, not (options.plain or options.notebook), options.notebook)
         seconds = time.monotonic() - clock
         model.save(options.output / f"{name.replace(' ', '-').lower()}.keras")
         rebuilt[name], cleaned[name] = np.asarray(model.reconstruct(held_out)), np.asarray(model.denoise(corrupted))

@@ -20,7 +20,7 @@ if _keras.config.backend() != "tensorflow":
         f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
     )
 
-from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
+from keras_rbm import callbacks, datasets, likelihood, physics, plots, regularizers, samplers, units
 from keras_rbm.datasets import load
 from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 from keras_rbm.version import __version__
@@ -38,6 +38,7 @@ __all__ = [
     "datasets",
     "likelihood",
     "load",
+    "physics",
     "plots",
     "regularizers",
     "samplers",
