@@ -16,7 +16,7 @@ def _is_command() -> bool:
 # In any other process all of it is imported at once: Keras loads a saved model only if its classes are there.
 if not _is_command():
     from keras_rbm import backend as _backend  # noqa: F401  first: it refuses what cannot work
-    from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
+    from keras_rbm import callbacks, datasets, likelihood, physics, plots, regularizers, samplers, units
     from keras_rbm.datasets import load
     from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 
@@ -33,6 +33,7 @@ __all__ = [
     "datasets",
     "likelihood",
     "load",
+    "physics",
     "plots",
     "regularizers",
     "samplers",

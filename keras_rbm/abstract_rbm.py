@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_rbm.compiled import Compiled
 from keras_rbm.random import Draws, RandomStream
-from keras_rbm.types import Beta, Bias, Count
+from keras_rbm.types import Array, Beta, Bias, Count
 from keras_rbm.units.unit import Unit
 
 
@@ -94,7 +94,7 @@ class AbstractRBM(Compiled, ABC):
         """`(1 - beta) * base_bias + beta * (b + visible_input(h))`, `(batch, visible)`."""
         return self.visible.field(self.visible_input(h), beta, base_bias, self.visible_bias)
 
-    def free_energy(self, v: Any) -> tf.Tensor:
+    def free_energy(self, v: Array) -> tf.Tensor:
         """`F(v) = -log sum_h exp(-E(v, h))` of `v` `(batch, visible)`, nats, `(batch,)`."""
         return self._free_energy_of(v, self.hidden_field(v))
 

@@ -19,7 +19,7 @@ from keras_rbm.random import Draws
 from keras_rbm.training.couplings import COUPLING_OPTIONS
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.types import Count
+from keras_rbm.types import Array, Constraint, Count, SamplerLike, UnitLike
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -70,9 +70,9 @@ class ClassificationRBM(Labelled):
         num_classes: int,
         objective: str = "hybrid",
         generative_weight: float = 0.01,
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "cd",
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike = "bernoulli",
+        sampler: SamplerLike = "cd",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -111,11 +111,11 @@ class ClassificationRBM(Labelled):
 
     # --- up and down
 
-    def class_log_probs(self, v: Any) -> tf.Tensor:
+    def class_log_probs(self, v: Array) -> tf.Tensor:
         """`log p(y | v)` of each class, `(batch, num_classes)`, exactly."""
         return self._head.log_probs(self.undirected(), self._as_states(v))
 
-    def encode(self, v: Any) -> tf.Tensor:
+    def encode(self, v: Array) -> tf.Tensor:
         """Means of the hidden units given `v` `(batch, visible)` and the probabilities of its classes,
         `(batch, units)`."""
         rbm = self.undirected()
@@ -127,7 +127,7 @@ class ClassificationRBM(Labelled):
     def _first_kernel(self) -> Any:
         return self.undirected().w_rec[: self.visible.width]
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: Array) -> tf.Tensor:
         return tf.cast(tf.exp(self.class_log_probs(inputs)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
@@ -168,7 +168,7 @@ class ClassificationRBM(Labelled):
     # --- leaving
 
     def classifier(
-        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Any = None
+        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Constraint = None
     ) -> keras.Model:
         """As `RBM.classifier`; label units are left out: the last layer starts from random weights."""
 

@@ -12,6 +12,7 @@ from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.likelihood.pseudo import site_log_odds
 from keras_rbm.models.rbm import RBM
+from keras_rbm.types import Array, UnitLike
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -45,7 +46,7 @@ class Hopfield(RBM):
         machines".
     """
 
-    def __init__(self, units: int, visible: Any = "spin", **kwargs: Any) -> None:
+    def __init__(self, units: int, visible: UnitLike = "spin", **kwargs: Any) -> None:
         for name in ("hidden", "tied"):
             if name in kwargs:
                 raise ValueError(
@@ -61,7 +62,7 @@ class Hopfield(RBM):
             )
         super().__init__(units, visible=visible, hidden=hidden, **kwargs)
 
-    def store(self, patterns: Any, beta: float = 1.0) -> None:
+    def store(self, patterns: Array, beta: float = 1.0) -> None:
         """Stores patterns by Hebb's rule: `J = beta / n * sum of s s^T` for spins `s`, the two states as -1 and 1.
 
         What was learnt or stored before is forgotten. The visible bias is set so that states of Bernoulli units have
@@ -90,7 +91,7 @@ class Hopfield(RBM):
         self.visible.bias.assign(-w @ (w.sum(0) * middle))  # so that the energy is that of the spins
         self.sampler.reset(self)
 
-    def recall(self, v: Any, num_sweeps: int = 100) -> tf.Tensor:
+    def recall(self, v: Array, num_sweeps: int = 100) -> tf.Tensor:
         """The stored state nearest downhill: units take, one after the other, the state that is more probable.
 
         Each change makes the state more probable, so this ends, at the latest after `num_sweeps` passes over all units.

@@ -14,6 +14,7 @@ from keras_rbm.arguments import clone
 from keras_rbm.models.class_head import class_metrics, with_labels
 from keras_rbm.models.machine import Machine
 from keras_rbm.training.faults import Batch
+from keras_rbm.types import Array, Count
 
 
 class Labelled(Machine):
@@ -28,14 +29,14 @@ class Labelled(Machine):
         return self._num_classes
 
     @abstractmethod
-    def class_log_probs(self, v: Any) -> tf.Tensor:
+    def class_log_probs(self, v: Array) -> tf.Tensor:
         """`log p(y | v)` of each class, `(batch, num_classes)`.
 
         Raises:
             ValueError: if there are no label units.
         """
 
-    def classify(self, x: Any) -> np.ndarray:
+    def classify(self, x: Array) -> np.ndarray:
         """The most probable class of each case: the lowest free energy; int64, `(cases,)`.
 
         Args:
@@ -72,7 +73,7 @@ class Labelled(Machine):
         return units
 
     def sample(
-        self, num_samples: Any = 1, num_steps: Any = 1000, *args: Any, y: Any = None, **kwargs: Any
+        self, num_samples: Count = 1, num_steps: Count = 1000, *args: Any, y: Array | None = None, **kwargs: Any
     ) -> tf.Tensor:
         """As `RBM.sample`, of the visible units without labels; classes can be held.
 

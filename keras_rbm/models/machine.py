@@ -15,7 +15,7 @@ from keras_rbm.random import RandomStream
 from keras_rbm.samplers.chains import Clamp, clamped, gibbs, run_chains
 from keras_rbm.scored import Scored
 from keras_rbm.training.learner import Learner
-from keras_rbm.types import Count, Data
+from keras_rbm.types import Array, Count, Data, File
 from keras_rbm.units import Unit
 from keras_rbm.units.moments import moments
 
@@ -44,7 +44,7 @@ class Machine(Learner, Scored):
         self.seed = checked_seed(seed)
 
     @abstractmethod
-    def encode(self, v: Any) -> tf.Tensor:
+    def encode(self, v: Array) -> tf.Tensor:
         """Means of the last hidden units given `v` `(batch, visible)`, `(batch, units)`."""
 
     @abstractmethod
@@ -55,17 +55,17 @@ class Machine(Learner, Scored):
     def _first_kernel(self) -> Any:
         """Weights from the data's units to the first hidden ones, `(visible, units)`."""
 
-    def reconstruct(self, v: Any) -> tf.Tensor:
+    def reconstruct(self, v: Array) -> tf.Tensor:
         """Means of the visible units after going up and down by means, `(batch, visible)`."""
         return self.visible.mean(self._reconstruction_field(v))
 
-    def reconstruction_error(self, v: Any) -> tf.Tensor:
+    def reconstruction_error(self, v: Array) -> tf.Tensor:
         """How badly `v` `(batch, visible)` is reconstructed, `(batch,)`: cross-entropy from logits in nats, for
         Gaussian units the squared error."""
         v = self._as_states(v)
         return self.visible.reconstruction_error(v, self._reconstruction_field(v))
 
-    def adapt(self, data: Any) -> None:
+    def adapt(self, data: Data) -> None:
         """Sets the visible bias (and the precision of real units, unless it was given) from the data's moments.
 
         Args:
@@ -132,13 +132,13 @@ class Machine(Learner, Scored):
 
     def sample(
         self,
-        num_samples: Any = 1,
-        num_steps: Any = 1000,
-        v: Any = None,
+        num_samples: Count = 1,
+        num_steps: Count = 1000,
+        v: np.ndarray | tf.Tensor | None = None,
         mean: bool = False,
         anneal: Sequence[float] | None = None,
-        clamp: Any = None,
-        values: Any = None,
+        clamp: Array | str | None = None,
+        values: Array | None = None,
     ) -> tf.Tensor:
         """Fantasies: where Gibbs chains are after a while.
 
@@ -197,7 +197,7 @@ class Machine(Learner, Scored):
         """The units that `clamp` and `values` are of in `sample`."""
         return self.visible
 
-    def denoise(self, x: Any, num_steps: int = 1, method: str = "mean_field") -> tf.Tensor:
+    def denoise(self, x: Array, num_steps: int = 1, method: str = "mean_field") -> tf.Tensor:
         """Means of the visible units when the machine goes on from corrupted states.
 
         Args:
@@ -223,7 +223,9 @@ class Machine(Learner, Scored):
         num_steps = as_count(num_steps, "num_steps")
         return self._as_function(_DENOISERS[method])(self._as_states(self._checked_rows(x)), num_steps)
 
-    def trajectories(self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Any = None) -> tf.Tensor:
+    def trajectories(
+        self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Array | None = None
+    ) -> tf.Tensor:
         """Means of the visible units along Gibbs chains, each row `num_steps` sweeps after the one before.
 
         Returns:
@@ -291,7 +293,7 @@ class Machine(Learner, Scored):
         counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
         return {"encode": (self.encode, [v]), "reconstruct": (self.reconstruct, [v]), "sample": (self.sample, counts)}
 
-    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
+    def export(self, filepath: File, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel whose endpoints are this machine's questions.
 
         `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;

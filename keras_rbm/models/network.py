@@ -12,6 +12,7 @@ import numpy as np
 from keras_rbm.arguments import checked_num_classes
 from keras_rbm.models.machine import Machine
 from keras_rbm.random import spawned_seed
+from keras_rbm.types import Constraint
 from keras_rbm.units import Unit
 
 
@@ -23,7 +24,7 @@ def plain_network(
     beside: list[int],
     dropout: float,
     input_dropout: float,
-    kernel_constraint: Any,
+    kernel_constraint: Constraint,
 ) -> keras.Model:
     """Layers that compute the means of hidden units from below, and a softmax over classes.
 

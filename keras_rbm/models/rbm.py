@@ -22,12 +22,12 @@ from keras_rbm.training.couplings import Coupled
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
-from keras_rbm.types import Beta, Count
+from keras_rbm.types import Array, Beta, Constraint, Count, SamplerLike, UnitLike
 from keras_rbm.units.unit import as_dtype
 
 
 def check_bounded(
-    visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_constraint: Any, both_hidden: bool = False
+    visible: unit_kinds.Unit, hidden: unit_kinds.Unit, kernel_constraint: Constraint, both_hidden: bool = False
 ) -> None:
     """Refuses two sides that have no partition function unless the weights between them stay small.
 
@@ -126,9 +126,9 @@ class RBM(AbstractRBM, Coupled, Machine):
     def __init__(
         self,
         units: int,
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "cd",
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike = "bernoulli",
+        sampler: SamplerLike = "cd",
         tied: bool = True,
         missing_steps: int = 0,
         seed: int | None = None,
@@ -195,26 +195,26 @@ class RBM(AbstractRBM, Coupled, Machine):
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
         return self._product(h, self.w_rec, True) if self.tied else self._product(h, self._w_gen)
 
-    def mean_h_from_v(self, v: Any, beta: Beta = 1.0) -> tf.Tensor:
+    def mean_h_from_v(self, v: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Means of the hidden units given `v` `(batch, visible)`, `(batch, units)`."""
         return self.hidden.mean(self.hidden_field(self._as_states(v), beta))
 
-    def sample_h_from_v(self, v: Any, beta: Beta = 1.0) -> tf.Tensor:
+    def sample_h_from_v(self, v: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Hidden states drawn given `v` `(batch, visible)`, `(batch, units)`."""
         return self.hidden.sample(self.hidden_field(self._as_states(v), beta), self.stream)
 
-    def mean_v_from_h(self, h: Any, beta: Beta = 1.0) -> tf.Tensor:
+    def mean_v_from_h(self, h: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Means of the visible units given `h` `(batch, units)`, `(batch, visible)`."""
         return self.visible.mean(self.visible_field(self._as_states(h, self.units), beta))
 
-    def sample_v_from_h(self, h: Any, beta: Beta = 1.0) -> tf.Tensor:
+    def sample_v_from_h(self, h: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Visible states drawn given `h` `(batch, units)`, `(batch, visible)`."""
         return self.visible.sample(self.visible_field(self._as_states(h, self.units), beta), self.stream)
 
-    def encode(self, v: Any) -> tf.Tensor:
+    def encode(self, v: Array) -> tf.Tensor:
         return self.mean_h_from_v(v)
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: Array) -> tf.Tensor:
         h = self.mean_h_from_v(inputs)
         unused = [self.visible.bias, *self.visible.other_parameters, *([] if self.tied else [self._w_gen])]
         return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
@@ -224,14 +224,14 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     # --- energies
 
-    def energy(self, v: Any, h: Any) -> tf.Tensor:
+    def energy(self, v: Array, h: Array) -> tf.Tensor:
         """`E(v, h)` of `v` `(batch, visible)` and `h` `(batch, units)`, nats, `(batch,)`."""
         self._require_energy()
         v, h = self._as_states(v), self._as_states(h, self.units)
         coupling = tf.reduce_sum(self.hidden_input(v) * h, -1)
         return self.visible.energy(v) + self.hidden.energy(h) - coupling
 
-    def free_energy(self, v: Any) -> tf.Tensor:
+    def free_energy(self, v: Array) -> tf.Tensor:
         self._require_energy()
         return super().free_energy(self._as_states(v))
 
@@ -249,7 +249,7 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     # --- samples
 
-    def gibbs(self, v: Any, num_steps: Count = 1, beta: Beta = 1.0) -> tf.Tensor:
+    def gibbs(self, v: Array, num_steps: Count = 1, beta: Beta = 1.0) -> tf.Tensor:
         """Block Gibbs sampling from given states, compiled.
 
         Args:
@@ -260,7 +260,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         v = self._as_states(v)
         return self._as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
 
-    def impute(self, x: Any, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
+    def impute(self, x: Array, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
         """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.
 
         Args:
@@ -387,7 +387,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         return endpoints
 
     def classifier(
-        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Any = None
+        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Constraint = None
     ) -> keras.Model:
         """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
 

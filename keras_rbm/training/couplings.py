@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_rbm.random import RandomStream, spawned_seed
 from keras_rbm.training.learner import Learner
+from keras_rbm.types import Constraint, Initializer, Regularizer
 
 
 class Coupled(Learner):
@@ -33,9 +34,9 @@ class Coupled(Learner):
         *,
         centered: bool = True,
         offset_rate: float = 0.01,
-        kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        kernel_constraint: Any = None,
+        kernel_initializer: Initializer = None,
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:

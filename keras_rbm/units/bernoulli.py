@@ -57,7 +57,7 @@ class Bernoulli(Unit):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all((x == 0) | (x == 1), -1)
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         # Half a case more of each state keeps the bias of a constant column finite.
         p = (count * mean + 0.5) / (count + 1)
         return np.log(p) - np.log1p(-p)

@@ -98,7 +98,7 @@ class Binomial(Unit):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(x == tf.round(x), -1)
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         # Half a trial more of each outcome keeps the bias of a constant column finite.
         p = (count * mean + 0.5) / (count * self.n + 1)
         return np.log(p) - np.log1p(-p)

@@ -73,5 +73,5 @@ class Gaussian(Continuous):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return self.in_domain(x)
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         return np.asarray(self.precision) * mean

@@ -142,14 +142,14 @@ class Mixed(Unit):
                 return ValueError(f"Columns {start} to {stop - 1}: {part.domain_error(own[bad])}")
         return ValueError("Units of several kinds received rows that are in no part's domain.")
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         counts = np.broadcast_to(count, mean.shape)
         return np.concatenate(self._each(lambda part, mean, count: part.bias_for(mean, count), mean, counts), -1)
 
     def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:
         self._each(lambda part, mean, variance: part.adapt_scale(mean, variance), mean, variance)
 
-    def adapt_part(self, index: int, mean: np.ndarray, variance: np.ndarray, count: Any) -> None:
+    def adapt_part(self, index: int, mean: np.ndarray, variance: np.ndarray, count: float | np.ndarray) -> None:
         """`adapt_to_moments` for the columns of one part, `(columns,)`."""
         part, biases = self.parts[index], self.columns(np.array(self.bias))
         part.adapt_scale(mean, variance)

@@ -109,7 +109,7 @@ class ReLU(Continuous):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return self.in_domain(x)
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         root = np.sqrt(np.asarray(self.precision, "float64"))
         # Half a case more of the mean at field 0 keeps the bias of a column of zeros finite.
         target = (count * mean * root + 0.5 * math.sqrt(2 / math.pi)) / (count + 0.5)

@@ -126,7 +126,7 @@ class Softmax(Unit):
         sums = x.reshape(-1, self.num_states).sum(1)
         return f"a group that sums to {sums[np.argmax(np.abs(sums - 1))]:g}"
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         # Half a case more of each state keeps the bias of a state never seen finite; a site's biases sum to 0.
         log_p = np.log((count * mean + 0.5) / (count + 0.5 * self.num_states)).reshape(-1, self.num_states)
         return (log_p - log_p.mean(1, keepdims=True)).reshape(mean.shape)

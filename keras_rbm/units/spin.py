@@ -61,7 +61,7 @@ class Spin(Unit):
     def are_states(self, x: tf.Tensor) -> tf.Tensor:
         return self.in_domain(x)
 
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         # Half a case more of each state keeps the bias of a constant column finite.
         p = (count * (1 + mean) / 2 + 0.5) / (count + 1)
         return (np.log(p) - np.log1p(-p)) / 2

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
-from keras_rbm.types import Beta, Bias
+from keras_rbm.types import Beta, Bias, Constraint, Initializer, Regularizer
 
 #: What to do when data have NaN where it is not allowed.
 _OF_MISSING = (
@@ -55,9 +55,9 @@ class Unit(keras.layers.Layer, ABC):
 
     def __init__(
         self,
-        bias_initializer: Any = "zeros",
-        bias_regularizer: Any = None,
-        bias_constraint: Any = None,
+        bias_initializer: Initializer = "zeros",
+        bias_regularizer: Regularizer = None,
+        bias_constraint: Constraint = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
@@ -216,10 +216,10 @@ class Unit(keras.layers.Layer, ABC):
         return ", and ".join(extremes + ["NaN"] * (known.size < x.size))
 
     @abstractmethod
-    def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
+    def bias_for(self, mean: np.ndarray, count: float | np.ndarray) -> np.ndarray:
         """The bias with which units without input have the mean of `count` observed states, `(units,)`."""
 
-    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: Any) -> None:
+    def adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: float | np.ndarray) -> None:
         """Sets the bias so that units without input have the moments of `count` observed states.
 
         Args:

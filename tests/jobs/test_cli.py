@@ -682,7 +682,10 @@ def rows(text: str) -> dict[str, str]:
 def test_evaluate_measures_as_the_card_does(finished, capsys):
     capsys.readouterr()
     assert run("evaluate", finished, *QUICK) == 0
-    found, card = rows(capsys.readouterr().out), (finished / "card.md").read_text()
+    printed, card = capsys.readouterr().out, (finished / "card.md").read_text()
+    assert "sample, seed 0: drawn here, not a published binary file" in printed
+    assert "by: sample (seed 0, not a published binary file)." in card
+    found = rows(printed)
     assert "test accuracy, fine-tuned DBN" in found
     for name, value in found.items():
         if "accuracy" in name or "reconstruction" in name:
@@ -723,7 +726,9 @@ def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
     rbm.build((None, 16))
     rbm.save(tmp_path / "rbm.keras")
     assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "bars_and_stripes", "--binarize", "none") == 0
-    found = rows(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert "published" not in printed
+    found = rows(printed)
     assert found["log-likelihood, test set"] == "-11.090 nats a case (log Z is exact)"
     assert found["pseudo-log-likelihood, test set"] == "-11.09 nats a case"
     assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"

@@ -93,7 +93,8 @@ def test_bad_arguments(make, message):
 def test_tensorflow_probability_is_imported_only_when_asked_for():
     code = (
         "import sys, keras_rbm; assert 'tensorflow_probability' not in sys.modules; "
-        "keras_rbm.samplers.BlockGibbs; assert 'tensorflow_probability' in sys.modules"
+        "keras_rbm.samplers.BlockGibbs; assert 'tensorflow_probability' in sys.modules; "
+        "keras_rbm.likelihood.Distribution"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not hasattr(samplers, "NoSuchThing")

@@ -32,7 +32,8 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     test, train = (datasets.binarized(x, binarize, seed) for x in (data.x_test, data.x_train))
     if not found:
         found["reconstruction error, test set"] = report.reconstruction(model, test)
-    print(f"{len(test)} test cases of {data.name}, made states by: {binarize}, seed {seed}")
+    drawn = f", seed {seed}: drawn here, not a published binary file" if binarize == "sample" else ""
+    print(f"{len(test)} test cases of {data.name}, made states by: {binarize}{drawn}")
     found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}

@@ -136,6 +136,7 @@ def card(run: DBNRun, measured: dict[str, str]) -> str:
     """The model card, in Markdown."""
     config, data = run.config, run.data
     sizes = "-".join(str(n) for n in (data.x_train.shape[1], *config.layers))
+    drawn = f" (seed {config.seed}, not a published binary file)" if config.binarize == "sample" else ""
     lines = [
         f"# {data.name} DBN, {sizes}",
         "",
@@ -146,7 +147,7 @@ def card(run: DBNRun, measured: dict[str, str]) -> str:
         f"- {data.source}.",
         f"- {len(run.training_rows)} cases to train on, {len(run.validation_rows)} of the training set for validation, "
         f"{len(data.x_test)} to test on, which were read once, at the end.",
-        f"- Grey levels become binary states by: {config.binarize}. The classifiers are tested on grey levels.",
+        f"- Grey levels become binary states by: {config.binarize}{drawn}. The classifiers are tested on grey levels.",
         "",
         "## Recipe",
         "",

@@ -27,7 +27,7 @@ from keras_rbm.training.centering import balanced_offsets, centered_gradients, u
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
-from keras_rbm.types import Count
+from keras_rbm.types import Array, Constraint, Count, Data, OptimizerLike, SamplerLike, UnitLike
 
 #: Rows of data in which chains start, at most.
 _CHAIN_STARTS = 1000
@@ -92,9 +92,9 @@ class DBM(Layered):
     def __init__(
         self,
         units: Sequence[int],
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "pcd",
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike | Sequence[UnitLike] = "bernoulli",
+        sampler: SamplerLike = "pcd",
         num_classes: int | None = None,
         mean_field_steps: int = 30,
         tolerance: float = 0.01,
@@ -128,7 +128,7 @@ class DBM(Layered):
         """Mean field given `v` `(batch, visible)` and perhaps classes `(batch,)`, in at most `mean_field_steps`."""
         return mean_field(self, self._known(self._as_states(v), y), self.mean_field_steps, self.tolerance)
 
-    def mean_field(self, v: Any) -> list[tf.Tensor]:
+    def mean_field(self, v: Array) -> list[tf.Tensor]:
         """Means of the hidden layers given `v` `(batch, visible)`, from the lowest to the top, each `(batch, units)`.
 
         Raises:
@@ -156,7 +156,7 @@ class DBM(Layered):
                 stacklevel=3,
             )
 
-    def variational_free_energy(self, v: Any) -> tf.Tensor:
+    def variational_free_energy(self, v: Array) -> tf.Tensor:
         """Upper bound of `-log sum_h exp(-E(v, h))` at the mean-field posterior, nats, `(batch,)`.
 
         With `log Z` it gives the variational lower bound of `log p(v)`, minus this less `log Z`.
@@ -204,7 +204,7 @@ class DBM(Layered):
     def _exact_log_score(self, v: tf.Tensor) -> tf.Tensor:
         return self.undirected().log_sum_given(tf.cast(v, tf.float64))
 
-    def encode(self, v: Any) -> tf.Tensor:
+    def encode(self, v: Array) -> tf.Tensor:
         return self._posterior(v).means[len(self.units)]
 
     def _first_kernel(self) -> Any:
@@ -216,7 +216,7 @@ class DBM(Layered):
     def _field_below(self, h: tf.Tensor) -> tf.Tensor:
         return self.visible.field(self._input_to(0, {1: h}))
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: Array) -> tf.Tensor:
         unused = [tf.convert_to_tensor(x) for x in (self.visible.bias, *self.visible.other_parameters)]
         return tf.cast(with_zero_gradients(self.encode(inputs), *unused), self.compute_dtype)
 
@@ -313,10 +313,10 @@ class DBM(Layered):
 
     def pretrain(
         self,
-        x: Any,
-        epochs: Any = 10,
-        optimizer: Any = "sgd",
-        sampler: Any = "cd",
+        x: Data,
+        epochs: int | Sequence[int] = 10,
+        optimizer: OptimizerLike | Sequence[OptimizerLike] = "sgd",
+        sampler: SamplerLike | Sequence[SamplerLike] = "cd",
         doubled: bool = True,
         **options: Any,
     ) -> list[keras.callbacks.History]:
@@ -351,7 +351,7 @@ class DBM(Layered):
             initialize_from_rbms(self, rbms)
             self.start_chains(rows)
 
-    def start_chains(self, x: Any) -> None:
+    def start_chains(self, x: Data) -> None:
         """Starts the sampler's chains in rows of data and states of the hidden layers drawn given them.
 
         Chains that start from biases take long to forget them, and learning before that undoes what pretraining did.
@@ -392,7 +392,7 @@ class DBM(Layered):
 
     # --- classes
 
-    def class_log_probs(self, v: Any) -> tf.Tensor:
+    def class_log_probs(self, v: Array) -> tf.Tensor:
         """`log p(y | v)` of each class, `(batch, num_classes)`: the softmax of the variational bounds with each class.
 
         Raises:
@@ -409,7 +409,7 @@ class DBM(Layered):
 
     # --- leaving
 
-    def augment(self, v: Any) -> tf.Tensor:
+    def augment(self, v: Array) -> tf.Tensor:
         """What a `classifier` is given: `v` `(batch, visible)` with the mean-field means of the hidden layers from the
         second up to its right, `(batch, visible + sum(units[1:]))`."""
         means = self._posterior(v).means
@@ -421,7 +421,7 @@ class DBM(Layered):
         mean_field: bool = True,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
-        kernel_constraint: Any = None,
+        kernel_constraint: Constraint = None,
     ) -> keras.Model:
         """A plain Keras network that starts from this machine, with a softmax over classes, ready to be fine-tuned.
 

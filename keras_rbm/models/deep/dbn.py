@@ -23,7 +23,7 @@ from keras_rbm.training.couplings import COUPLING_OPTIONS
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
-from keras_rbm.types import Count
+from keras_rbm.types import Array, Constraint, Count, Data, OptimizerLike, SamplerLike, UnitLike
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
@@ -75,9 +75,9 @@ class DBN(Labelled):
     def __init__(
         self,
         units: Sequence[int],
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "cd",
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike | Sequence[UnitLike] = "bernoulli",
+        sampler: SamplerLike = "cd",
         num_classes: int | None = None,
         objective: str = "joint",
         generative_weight: float = 0.01,
@@ -161,7 +161,7 @@ class DBN(Labelled):
 
     # --- up and down
 
-    def encode(self, v: Any) -> tf.Tensor:
+    def encode(self, v: Array) -> tf.Tensor:
         return self.top.mean_h_from_v(self._with_probs(self._means_below_top(v)))
 
     def _means_below_top(self, v: Any) -> tf.Tensor:
@@ -187,7 +187,7 @@ class DBN(Labelled):
             units, field = rbm.visible, rbm.visible_field(units.mean(field))
         return field
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: Array) -> tf.Tensor:
         h = inputs
         for rbm in self.lower:
             h = rbm(h)
@@ -261,7 +261,12 @@ class DBN(Labelled):
     # --- learning
 
     def pretrain(
-        self, x: Any, epochs: Any = 10, optimizer: Any = "sgd", sampler: Any = None, **options: Any
+        self,
+        x: Data,
+        epochs: int | Sequence[int] = 10,
+        optimizer: OptimizerLike | Sequence[OptimizerLike] = "sgd",
+        sampler: SamplerLike | Sequence[SamplerLike] | None = None,
+        **options: Any,
     ) -> list[keras.callbacks.History]:
         """Trains the layers one after the other, each as an RBM on states sampled from the layers below it.
 
@@ -291,7 +296,7 @@ class DBN(Labelled):
         """
         return self._pretraining(x, epochs=epochs, optimizer=optimizer, sampler=sampler, **options).run()
 
-    def pretrain_layer(self, layer: int, x: Any, **options: Any) -> keras.callbacks.History:
+    def pretrain_layer(self, layer: int, x: Data, **options: Any) -> keras.callbacks.History:
         """Trains one layer on states sampled from those below it, from its present recognition weights on.
 
         Args:
@@ -371,7 +376,7 @@ class DBN(Labelled):
 
     # --- classes
 
-    def class_log_probs(self, v: Any) -> tf.Tensor:
+    def class_log_probs(self, v: Array) -> tf.Tensor:
         """`log p(y | v)` of each class, `(batch, num_classes)`: exact given the means of the layers below the top.
 
         Raises:
@@ -386,7 +391,7 @@ class DBN(Labelled):
     # --- leaving
 
     def classifier(
-        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Any = None
+        self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Constraint = None
     ) -> keras.Model:
         """A plain Keras network that computes `encode` and then a softmax over classes, ready to be fine-tuned.
 

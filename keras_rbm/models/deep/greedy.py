@@ -16,6 +16,7 @@ from keras_rbm.checkpoints import of_stage
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws, spawned_seed
+from keras_rbm.types import Array, Data, OptimizerLike, SamplerLike, Verbose
 
 #: Batches from which an upper layer's visible bias is first set.
 _ADAPT_BATCHES = 100
@@ -42,16 +43,16 @@ class Pretraining:
     def __init__(
         self,
         rbms: Sequence[RBM],
-        x: Any,
-        epochs: Any = 10,
-        optimizer: Any = "sgd",
-        sampler: Any = "cd",
+        x: Data,
+        epochs: int | Sequence[int] = 10,
+        optimizer: OptimizerLike | Sequence[OptimizerLike] = "sgd",
+        sampler: SamplerLike | Sequence[SamplerLike] = "cd",
         batch_size: int = 100,
-        sample_weight: Any = None,
-        y: Any = None,
+        sample_weight: Array | None = None,
+        y: Array | None = None,
         validation_data: Any = None,
         callbacks: Callable[[int], list] | list | None = None,
-        verbose: Any = "auto",
+        verbose: Verbose = "auto",
         layers: Sequence[int] | None = None,
         head: ClassHead | None = None,
         seed: int | None = None,

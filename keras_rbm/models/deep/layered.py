@@ -18,6 +18,7 @@ from keras_rbm.models.deep.greedy import per_layer
 from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.rbm import check_bounded
 from keras_rbm.training.couplings import Coupled
+from keras_rbm.types import SamplerLike, UnitLike
 
 
 class Layered(Coupled, Labelled):
@@ -37,9 +38,9 @@ class Layered(Coupled, Labelled):
     def __init__(
         self,
         units: Sequence[int],
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "pcd",
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike | Sequence[UnitLike] = "bernoulli",
+        sampler: SamplerLike = "pcd",
         num_classes: int | None = None,
         seed: int | None = None,
         **kwargs: Any,

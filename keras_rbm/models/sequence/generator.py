@@ -13,6 +13,7 @@ from keras_rbm.likelihood.frames import ScoredFrames
 from keras_rbm.models.machine import as_count
 from keras_rbm.models.sequence.learner import SequenceLearner
 from keras_rbm.samplers.chains import Clamp, clamped, gibbs
+from keras_rbm.types import Array, Count
 
 
 class Memory(NamedTuple):
@@ -52,7 +53,7 @@ class Generator(SequenceLearner, ScoredFrames):
     def _before(self, v: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         return self._recur(v, mask, self._blank(tf.shape(v)[0]))[0]
 
-    def memory_after(self, v: Any, mask: Any = None, memory: Memory | None = None) -> Memory:
+    def memory_after(self, v: Array, mask: Array | None = None, memory: Memory | None = None) -> Memory:
         """The memory after frames `v` `(sequences, time, visible)`: what `generate` goes on from.
 
         Args:
@@ -87,12 +88,12 @@ class Generator(SequenceLearner, ScoredFrames):
 
     def generate(
         self,
-        num_frames: Any,
-        prime: Any = None,
-        num_sequences: Any = None,
-        num_steps: Any = 25,
-        clamp: Any = None,
-        values: Any = None,
+        num_frames: Count,
+        prime: np.ndarray | tf.Tensor | None = None,
+        num_sequences: Count | None = None,
+        num_steps: Count = 25,
+        clamp: Array | str | None = None,
+        values: Array | None = None,
         memory: Memory | None = None,
         return_memory: bool = False,
     ) -> Any:
@@ -132,7 +133,7 @@ class Generator(SequenceLearner, ScoredFrames):
             if isinstance(memory, Memory):
                 num_sequences = len(memory.output)
             else:
-                num_sequences = len(prime) if np.ndim(prime) == 3 else 1
+                num_sequences = 1 if prime is None or np.ndim(prime) != 3 else len(prime)
         num_sequences = as_count(num_sequences, "num_sequences")
         start = self._initial_memory(memory, num_sequences)
         frame_clamp = None

@@ -21,6 +21,18 @@ from keras_rbm.random import RandomStream, spawned_seed
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
+from keras_rbm.types import (
+    Array,
+    Callbacks,
+    Constraint,
+    File,
+    Initializer,
+    OptimizerLike,
+    Regularizer,
+    SamplerLike,
+    UnitLike,
+    Verbose,
+)
 from keras_rbm.units import Unit
 
 
@@ -75,12 +87,12 @@ class RNNRBM(Generator):
         self,
         units: int,
         recurrent: Any = 100,
-        visible: Any = "bernoulli",
-        hidden: Any = "bernoulli",
-        sampler: Any = "cd",
-        kernel_initializer: Any = None,
-        kernel_regularizer: Any = None,
-        kernel_constraint: Any = None,
+        visible: UnitLike = "bernoulli",
+        hidden: UnitLike = "bernoulli",
+        sampler: SamplerLike = "cd",
+        kernel_initializer: Initializer = None,
+        kernel_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -215,7 +227,7 @@ class RNNRBM(Generator):
         b, c = (tf.cast(bias, u.dtype) + tf.tensordot(u, tf.cast(kernel, u.dtype), 1) for bias, kernel in pairs)
         return b, c
 
-    def frame_biases(self, v: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+    def frame_biases(self, v: Array, mask: Array | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The biases of each frame's RBM, which the frames before it set.
 
         Args:
@@ -234,14 +246,14 @@ class RNNRBM(Generator):
 
     # --- as a layer
 
-    def encode(self, v: Any, mask: Any = None) -> tf.Tensor:
+    def encode(self, v: Array, mask: Array | None = None) -> tf.Tensor:
         """Means of the hidden units at each frame of `v` `(batch, time, visible)`, `(batch, time, units)`."""
         v, mask = self._as_sequences(v, mask)
         u = self._before(v, mask)
         means = self.hidden.mean(self._frame_rbms(u).hidden_field(tf.reshape(v, (-1, v.shape[-1]))))
         return tf.reshape(means, tf.concat([tf.shape(v)[:2], [self.units]], 0))
 
-    def call(self, inputs: Any, mask: Any = None) -> tf.Tensor:
+    def call(self, inputs: Array, mask: Array | None = None) -> tf.Tensor:
         h = self.encode(inputs, mask)
         unused = [self.visible.bias, *self.visible.other_parameters, self.w_uv]
         return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
@@ -281,7 +293,7 @@ class RNNRBM(Generator):
         values = {"loss": tf.reshape(losses, tf.shape(batch.weights))}
         return StepResult(values, list(zip(variables, gradients, strict=True)), watched=watched)
 
-    def adapt(self, x: Any, mask: Any = None) -> None:
+    def adapt(self, x: Any, mask: Array | None = None) -> None:
         """Sets the visible bias (and the precision of real units, unless it was given) from the frames' moments.
 
         Args:
@@ -296,14 +308,14 @@ class RNNRBM(Generator):
     def pretrain(
         self,
         x: Any,
-        mask: Any = None,
+        mask: Array | None = None,
         epochs: int = 10,
         recurrent_epochs: int = 10,
-        optimizer: Any = "adam",
+        optimizer: OptimizerLike = "adam",
         batch_size: int = 100,
         recurrent_batch_size: int = 32,
-        verbose: Any = "auto",
-        callbacks: Any = None,
+        verbose: Verbose = "auto",
+        callbacks: Callbacks | None = None,
         **kwargs: Any,
     ) -> list[keras.callbacks.History]:
         """Trains the RBM on single frames, in any order, and then the recurrence, to predict frames from the biases
@@ -382,7 +394,7 @@ class RNNRBM(Generator):
             "continue": (self._continuation, [v, counts[0]]),
         }
 
-    def export(self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
+    def export(self, filepath: File, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
         """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_frames,
         num_sequences)` and `continue(v, num_frames)`, which returns the frames that follow; 25 Gibbs steps a frame.
 
