@@ -22,6 +22,7 @@ if _keras.config.backend() != "tensorflow":
 
 from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
 from keras_rbm.datasets import load
+from keras_rbm.diagnosis import diagnose
 from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 from keras_rbm.version import __version__
 
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "diagnose",
     "likelihood",
     "load",
     "plots",

@@ -281,6 +281,9 @@ class RBM(AbstractRBM, Coupled, Machine):
         averaged = self._as_function(gibbs_average)(states, as_count(num_steps, "num_steps"), observed)
         return observed.apply(averaged)
 
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
+        return [(self.hidden, self.hidden_field(v))]
+
     def _first_kernel(self) -> Any:
         return self.w_rec
 
