@@ -12,7 +12,7 @@ import numpy as np
 SMALL, MEDIUM = 0.2, 0.5
 #: Standard errors that a difference must be larger than these by: of 700 that are that small one is found larger.
 SIGMAS = 3.0
-#: Rows that must differ from a column's usual value: of fewer events a mean is not normal, the rule of chi-square tests.
+#: Rows that must differ from a column's usual value: of fewer events a mean is not normal, as in chi-square tests.
 LEAST_EVENTS = 5
 _GROUPS = 20
 _COMPONENTS = 10

@@ -93,8 +93,7 @@ def _energies(axes: Any, diagnosis: Diagnosis, drawn: Samples) -> None:
     energies = diagnosis.evidence.energies
     sets = {"data": energies["data"], "validation": energies.get("validation"), drawn.words: drawn.energies}
     sets = {name: values for name, values in sets.items() if values is not None}
-    low, high = np.quantile(np.concatenate([*sets.values()]), (0.001, 0.999))
-    bins = np.linspace(low, high, 30)
+    bins = _bins(np.concatenate([*sets.values()]), 30)
     for name, values in sets.items():
         axes.hist(values, bins, density=True, histtype="step", label=name)
     axes.set_xlabel("energy (nats)")
@@ -116,7 +115,7 @@ def _units(axes: Any, diagnosis: Diagnosis, drawn: Samples) -> None:
 
 def _fields(axes: Any, diagnosis: Diagnosis, drawn: Samples) -> None:
     for number, layer in enumerate(diagnosis.evidence.hidden, 1):
-        axes.hist(layer.fields.ravel(), 60, density=True, histtype="step", label=f"layer {number}")
+        axes.hist(layer.fields.ravel(), _bins(layer.fields), density=True, histtype="step", label=f"layer {number}")
     axes.set_xlabel("field of hidden units given data")
     axes.set_ylabel("density")
     axes.set_yticks([])
@@ -125,8 +124,15 @@ def _fields(axes: Any, diagnosis: Diagnosis, drawn: Samples) -> None:
 
 def _weights(axes: Any, diagnosis: Diagnosis, drawn: Samples) -> None:
     for name, weights in diagnosis.evidence.kernels.items():
-        axes.hist(weights.ravel(), 60, density=True, histtype="step", label=name.split("/", 1)[-1])
+        axes.hist(weights.ravel(), _bins(weights), density=True, histtype="step", label=name.split("/", 1)[-1])
     axes.set_yscale("log")
     axes.set_xlabel("weight")
     axes.set_ylabel("density")
     axes.set_title("weights", fontsize=9)
+
+
+def _bins(values: np.ndarray, number: int = 60) -> np.ndarray:
+    """Edges that leave out one value in a thousand on either side; of equal values, around them."""
+    low, high = np.quantile(values, (0.001, 0.999))
+    wide = high - low > 1e-6
+    return np.linspace(low if wide else low - 0.5, high if wide else high + 0.5, number)

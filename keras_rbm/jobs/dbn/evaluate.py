@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_rbm import datasets
 from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.diagnosis import diagnose
+from keras_rbm.files import replacing
 from keras_rbm.jobs import measures
 from keras_rbm.jobs.dbn import report, stored
 from keras_rbm.models import DBM, DBN, RBM
@@ -32,6 +36,7 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="Gibbs sweeps from training data before reverse AIS (default: 10000)",
     )
+    add("--picture", type=Path, metavar="FILE", help="where to draw the diagnosis that is printed: a .png file")
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -40,6 +45,8 @@ def evaluate(options: argparse.Namespace) -> int:
     for name, value in settings.items():
         positive_integer(value, name)
     checked_seed(options.seed)
+    if options.picture and options.picture.suffix != ".png":
+        raise ValueError(f"--picture is a .png file. Received: {options.picture}")
     found: dict[str, str] = {}
     if options.path.is_dir():
         if options.dataset or options.binarize:
@@ -57,7 +64,20 @@ def evaluate(options: argparse.Namespace) -> int:
     print(f"{len(test)} test cases of {data.name}, made states by: {binarize}, seed {seed}")
     found |= report.likelihoods(model, test, train, **settings, seed=seed, verbose=sys.stdout.isatty())
     print(*measures.lines(found), sep="\n")
+    print("", *_diagnosis(model, train, test, options, seed), sep="\n")
     return 0
+
+
+def _diagnosis(model: Any, train: np.ndarray, test: np.ndarray, options: argparse.Namespace, seed: int) -> list[str]:
+    """The report, drawn too where that was asked for; or why there is none."""
+    try:
+        found = diagnose(model, train, test, num_steps=min(500, options.burn_in), num_temperatures=None, seed=seed)
+    except ValueError as error:
+        return [f"No diagnosis: {error}"]
+    if options.picture:
+        with replacing(options.picture) as part:
+            found.figure().savefig(part)
+    return [str(found)]
 
 
 def _saved_model(options: argparse.Namespace) -> RBM | DBN | DBM:
