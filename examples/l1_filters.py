@@ -2,7 +2,7 @@
 
     python examples/l1_filters.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
-Measured with seed 0, 20 epochs in 204 and 281 s on 2 cores that much else ran on: 16.0 % of the weights of the plain RBM
+Measured with seed 0, 20 epochs in 204 and 281 s on 2 very busy cores: 16.0 % of the weights of the plain RBM
 are within 0.01 of 0, and half of the weight of a filter is in 103 of 784 pixels; with L1 58.7 %, and 36 pixels.
 Reconstruction error on the test set 70.2 and 75.6 nats. The filters, on one scale: docs/filters_l1.png.
 """

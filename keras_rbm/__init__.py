@@ -18,6 +18,7 @@ if not _is_command():
     from keras_rbm import backend as _backend  # noqa: F401  first: it refuses what cannot work
     from keras_rbm import callbacks, datasets, likelihood, physics, plots, regularizers, samplers, units
     from keras_rbm.datasets import load
+    from keras_rbm.diagnosis import diagnose
     from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "diagnose",
     "likelihood",
     "load",
     "physics",

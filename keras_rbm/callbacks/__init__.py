@@ -1,5 +1,6 @@
 """What you watch while a machine trains."""
 
+from keras_rbm.callbacks.diagnosis_monitor import DiagnosisMonitor
 from keras_rbm.callbacks.frame_likelihood_monitor import FrameLikelihoodMonitor
 from keras_rbm.callbacks.free_energy_gap import FreeEnergyGap
 from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
@@ -11,6 +12,7 @@ from keras_rbm.checkpoints import Checkpoint
 
 __all__ = [
     "Checkpoint",
+    "DiagnosisMonitor",
     "FrameLikelihoodMonitor",
     "FreeEnergyGap",
     "LikelihoodMonitor",

@@ -106,7 +106,7 @@ def log_likelihood(
     positive_integer(num_samples, "num_samples")
     positive_integer(burn_in, "burn_in")
     rbm = model.undirected()
-    scores = _scores(model, x, num_samples if model._has_drawn_bound else 1, seed)
+    scores = scores_of(model, x, num_samples if model._has_drawn_bound else 1, seed)
     if can_be_exact(rbm):
         exact = LogPartition.exactly(exact_log_partition(model))
         log_partition = LogPartitionBounds(exact, exact)
@@ -132,7 +132,7 @@ def log_likelihood(
     )
 
 
-def _scores(model: Scored, x: Data, num_samples: int, seed: int) -> np.ndarray:
+def scores_of(model: Scored, x: Data, num_samples: int, seed: int) -> np.ndarray:
     """`log p*(v)` of each case before the partition function is taken off, or its variational bound, float64."""
     score = model._as_function(_score)
     key, scores = key_of(seed, Use.SCORES), []

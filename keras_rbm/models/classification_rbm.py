@@ -124,6 +124,10 @@ class ClassificationRBM(Labelled):
     def _reconstruction_field(self, v: Any) -> tf.Tensor:
         return self._head.without_labels(self.undirected().visible_field(self.encode(v)))
 
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
+        rbm = self.undirected()
+        return [(rbm.hidden, rbm.hidden_field(self._head.with_probs(rbm, v)))]
+
     def _first_kernel(self) -> Any:
         return self.undirected().w_rec[: self.visible.width]
 

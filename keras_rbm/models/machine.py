@@ -36,7 +36,7 @@ class Machine(Learner, Scored):
     """A learner that encodes, reconstructs, adapts to data, samples and exports.
 
     A subclass also answers `undirected`, `sampler`, `_recognition`, `encode`, `_reconstruction_field`,
-    `_first_kernel` and `initial_states`.
+    `_hidden_fields`, `_first_kernel` and `initial_states`.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
@@ -50,6 +50,10 @@ class Machine(Learner, Scored):
     @abstractmethod
     def _reconstruction_field(self, v: Any) -> tf.Tensor:
         """The visible units' field after going up and down by means, `(batch, visible)`."""
+
+    @abstractmethod
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[Unit, tf.Tensor]]:
+        """The hidden layers, from the lowest up, and their fields given `v` `(batch, visible)` by means below."""
 
     @abstractmethod
     def _first_kernel(self) -> Any:

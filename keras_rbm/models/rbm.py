@@ -283,6 +283,9 @@ class RBM(AbstractRBM, Coupled, Machine):
             states, total = self._as_function(gibbs_sum)(states, total, tf.constant(stop - start), observed)
         return observed.apply(total / num_steps)
 
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
+        return [(self.hidden, self.hidden_field(v))]
+
     def _first_kernel(self) -> Any:
         return self.w_rec
 

@@ -725,10 +725,13 @@ def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
     rbm = keras_rbm.RBM(3, kernel_initializer="zeros", seed=0)
     rbm.build((None, 16))
     rbm.save(tmp_path / "rbm.keras")
-    assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "bars_and_stripes", "--binarize", "none") == 0
-    printed = capsys.readouterr().out
-    assert "published" not in printed
-    found = rows(printed)
+    words = ("--dataset", "bars_and_stripes", "--binarize", "none", *QUICK, "--picture", tmp_path / "diagnosis.png")
+    assert run("evaluate", tmp_path / "rbm.keras", *words) == 0
+    found = rows(said := capsys.readouterr().out)
+    assert "published" not in said
+    assert "RBM 16-3, 30 of 30 rows, 1000 chains from data and 1000 from the biases: bad" in said
+    assert "3 change without regard to data" in said
+    assert matplotlib.image.imread(tmp_path / "diagnosis.png").shape[1] > 1000
     assert found["log-likelihood, test set"] == "-11.090 nats a case (log Z is exact)"
     assert found["pseudo-log-likelihood, test set"] == "-11.09 nats a case"
     assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"
@@ -739,13 +742,16 @@ def test_evaluate_gives_grey_levels_no_likelihood(tmp_path, capsys):
     rbm.build((None, 64))
     rbm.save(tmp_path / "rbm.keras")
     assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "digits", "--binarize", "none") == 0
-    assert rows(capsys.readouterr().out)["log-likelihood"] == "none, for the test cases are grey levels, not states"
+    said = capsys.readouterr().out
+    assert "No diagnosis: Likelihoods are those of states." in said
+    assert rows(said)["log-likelihood"] == "none, for the test cases are grey levels, not states"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("rbm.keras",), "needs --dataset"),
+        (("rbm.keras", "--dataset", "digits", "--picture", "a.jpg"), "--picture is a .png file"),
         (("other.npz", "--dataset", "digits"), "needs --dataset|is a .keras file"),
         (("none.keras", "--dataset", "digits"), "no run and no model"),
         (("net.keras", "--dataset", "digits"), "Received: Sequential"),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from keras_rbm import datasets
 from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.diagnosis import Diagnosis, diagnose
+from keras_rbm.files import replacing
 from keras_rbm.jobs import measures
 from keras_rbm.jobs.dbn import report, stored
 from keras_rbm.models import DBM, DBN, RBM
@@ -18,6 +23,8 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     for name, value in settings.items():
         positive_integer(value, name)
     checked_seed(options.seed)
+    if options.picture and options.picture.suffix != ".png":
+        raise ValueError(f"--picture is a .png file. Received: {options.picture}")
     found: dict[str, str] = {}
     if options.path.is_dir():
         if options.dataset or options.binarize:
@@ -36,8 +43,25 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     print(f"{len(test)} test cases of {data.name}, made states by: {binarize}{drawn}")
     found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
+    diagnosis = _diagnosis(model, train, test, options, seed)
+    print("", diagnosis, sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
-    return {**how, **settings, "measured": measures.as_json(found)}
+    said = diagnosis if isinstance(diagnosis, str) else [asdict(finding) for finding in diagnosis.findings]
+    return {**how, **settings, "measured": measures.as_json(found), "diagnosis": said}
+
+
+def _diagnosis(
+    model: Any, train: np.ndarray, test: np.ndarray, options: argparse.Namespace, seed: int
+) -> Diagnosis | str:
+    """What was found, drawn too where that was asked for; or why there is nothing."""
+    try:
+        found = diagnose(model, train, test, num_steps=min(500, options.burn_in), num_temperatures=None, seed=seed)
+    except ValueError as error:
+        return f"No diagnosis: {error}"
+    if options.picture:
+        with replacing(options.picture) as part:
+            found.figure().savefig(part)
+    return found
 
 
 def _saved_model(options: argparse.Namespace) -> RBM | DBN | DBM:

@@ -48,6 +48,7 @@ def _add_evaluate(commands: Any) -> None:
         metavar="N",
         help="Gibbs sweeps from training data before reverse AIS (default: 10000)",
     )
+    add("--picture", type=Path, metavar="FILE", help="where to draw the diagnosis that is printed: a .png file")
 
 
 def _add_sample(commands: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import checks, progress, replicas
+from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
@@ -206,6 +207,10 @@ class DBM(Layered):
 
     def encode(self, v: Array) -> tf.Tensor:
         return self._posterior(v).means[len(self.units)]
+
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
+        means = self._posterior(v).means
+        return [(units, units.field(self._input_to(i, means))) for i, units in enumerate(self.hidden, 1)]
 
     def _first_kernel(self) -> Any:
         return self.kernels[0]

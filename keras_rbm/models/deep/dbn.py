@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -177,6 +178,13 @@ class DBN(Labelled):
     def _without_labels(self, x: tf.Tensor) -> tf.Tensor:
         """States or fields of the top's visible units without those of label units."""
         return self._head.without_labels(x) if self._head else x
+
+    def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
+        fields = [self.rbms[0].hidden_field(v)]
+        for below, rbm in itertools.pairwise(self.rbms):
+            h = below.hidden.mean(fields[-1])
+            fields.append(rbm.hidden_field(self._with_probs(h) if rbm is self.top else h))
+        return [(rbm.hidden, field) for rbm, field in zip(self.rbms, fields, strict=True)]
 
     def _first_kernel(self) -> Any:
         return self.rbms[0].w_rec
