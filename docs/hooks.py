@@ -2,16 +2,19 @@
 
 Files outside it that pages link to (scripts, cards of models, the changelog) become pages of the site, and so do the
 notebooks in gallery/. So a link has one form, which works in the repository and in the site, and all are checked.
+Formulas become MathML here, so a reader's browser loads nothing from elsewhere.
 """
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -20,6 +23,7 @@ from nbconvert import MarkdownExporter
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 _TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.+?)\\[)\]]</\1>', re.S)
 _CODE = re.compile(r"^(?:```|~~~).*?^(?:```|~~~)|``.+?``|`[^`\n]+`", re.M | re.S)
 _LANGUAGE = {".py": "python", ".sh": "shell", ".yaml": "yaml", ".toml": "toml", ".cfg": "ini"}
 _TEMPLATE = """
@@ -37,9 +41,14 @@ _TEMPLATE = """
 """
 
 
+def is_page(path: Path) -> bool:
+    """Whether a file of the repository is in the site anyway."""
+    return path.is_relative_to(DOCS) and path.suffix != ".py"
+
+
 def uri_of(path: Path) -> str:
     """Where in the site a file of the repository is."""
-    if path.is_relative_to(DOCS):
+    if is_page(path):
         uri = path.relative_to(DOCS).as_posix()
         return re.sub(r"\.ipynb$", ".md", uri)
     uri = path.relative_to(ROOT).as_posix()
@@ -63,7 +72,7 @@ def linked(page: Path) -> set[Path]:
     found: list[str] = []
     with_targets(page.read_text(), lambda target: found.append(target) or target)
     paths = {(page.parent / target).resolve() for target in found}
-    return {path for path in paths if path.is_file() and not path.is_relative_to(DOCS)}
+    return {path for path in paths if path.is_file() and not is_page(path)}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -112,3 +121,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(uri_of(path), posixpath.dirname(page.file.src_uri) or ".")
 
     return with_targets(markdown, change)
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Formulas become MathML."""
+
+    def formula(match: re.Match) -> str:
+        math = convert(html.unescape(match[2]), display={"span": "inline", "div": "block"}[match[1]])
+        return math.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')
+
+    return _FORMULA.sub(formula, content)
