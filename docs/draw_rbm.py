@@ -1,6 +1,6 @@
 """Draws docs/rbm.png: the graph of an RBM, and a chain between its layers.
 
-    python docs/draw_rbm.py        (half a minute, seed 0)
+python docs/draw_rbm.py        (half a minute, seed 0)
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def draw_graph(axes: Axes, num_visible: int = 6, num_hidden: int = 4) -> None:
     rng = np.random.default_rng(1)
     for x, y in ((lower, 0), (upper, 1)):
         states = rng.integers(0, 2, len(x))
-        axes.scatter(x, np.full(len(x), y), s=520, c=states, cmap="gray_r", vmin=0, vmax=3, edgecolors="black", zorder=2)
+        axes.scatter(
+            x, np.full(len(x), y), s=520, c=states, cmap="gray_r", vmin=0, vmax=3, edgecolors="black", zorder=2
+        )
         for place, state in zip(x, states, strict=True):
             axes.text(place, y, str(state), ha="center", va="center")
     axes.text(-0.9, 1, "h", style="italic", ha="center", va="center", fontsize=12)

@@ -25,6 +25,7 @@ ROOT = DOCS.parent
 _TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.+?)\\[)\]]</\1>', re.S)
 _CODE = re.compile(r"^(?:```|~~~).*?^(?:```|~~~)|``.+?``|`[^`\n]+`", re.M | re.S)
+_SOURCE = "---\nhide: [navigation, toc]\nsearch: {exclude: true}\n---\n"
 _LANGUAGE = {".py": "python", ".sh": "shell", ".yaml": "yaml", ".toml": "toml", ".cfg": "ini"}
 _TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
@@ -91,7 +92,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             file = File.generated(config, uri_of(path), abs_src_path=str(path))
         else:
             name = path.relative_to(ROOT).as_posix()
-            text = f"# {name}\n\n````{_LANGUAGE.get(path.suffix, 'text')}\n{path.read_text()}````\n"
+            text = f"{_SOURCE}# {name}\n\n````{_LANGUAGE.get(path.suffix, 'text')}\n{path.read_text()}````\n"
             file = File.generated(config, uri_of(path), content=text)
         files.append(file)
     return files

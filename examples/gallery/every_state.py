@@ -19,7 +19,7 @@ x = data.x_train
 every = (np.arange(2**16)[:, None] >> np.arange(16) & 1).astype("float32")  # all pictures that there are
 
 figure, axes = plt.subplots(figsize=(6, 1.3))
-axes.imshow(keras_rbm.plots.tile(x, 15, (4, 4)), cmap=plt.get_cmap("gray_r").with_extremes(bad="tab:blue"))
+axes.imshow(keras_rbm.plots.tile(x, 15, (4, 4)), cmap=plt.get_cmap("gray_r").with_extremes(bad="silver"))
 axes.set_axis_off()
 plt.show()
 
