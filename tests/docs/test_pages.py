@@ -17,7 +17,9 @@ from tests.support.readme import README
 ROOT = README.parent
 GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
 RESULTS = ROOT / "docs" / "results.md"
-PAGES = [README, RESULTS, *GUIDES]
+PAGES = [README, ROOT / "docs" / "index.md", ROOT / "docs" / "versions.md", RESULTS, *GUIDES]
+
+SITE = ROOT / "mkdocs.yml"
 
 #: Few sweeps and temperatures, too.
 BRIEFER = {**BRIEF, r"(num_steps|num_temperatures|burn_in)=\d{3,}": r"\1=10"}
@@ -103,8 +105,8 @@ def test_links_and_pictures_exist(page):
 
 
 def test_guides_examples_models_and_pictures_can_be_found():
-    """From the README the guides, from the results examples and cards of models, from some page each picture."""
-    assert {name(guide) for guide in GUIDES} <= set(targets(README))
+    """In the site the guides, from the results examples and cards of models, from some page each picture."""
+    assert {f"guide/{guide.name}" for guide in GUIDES} <= set(re.findall(r"guide/\S+", SITE.read_text()))
     others = [*(ROOT / "examples").glob("*.py"), *(ROOT / "saved_models" / "pretrained").glob("*/card.md")]
     assert {f"../{name(path)}" for path in others} <= set(targets(RESULTS))
     pictures = {picture.name for picture in (ROOT / "docs").glob("*.png")}
