@@ -9,8 +9,8 @@ from keras_rbm.jobs.dbn import rivals
 OURS = {
     "yes": (np.arange(400) < 396, "yes: +4.00 points to the best beside it (good), standard error 0.98"),
     "no": (np.arange(400) < 360, "no: -5.00 points to the best beside it (good), standard error 1.09"),
-    "few": (np.arange(400) < 382, "cannot be told: +0.50 points to the best beside it (good), standard error 0.35"),
-    "others": (np.arange(400) >= 16, "cannot be told: +1.00 points to the best beside it (good), standard error 1.50"),
+    "few": (np.arange(400) < 382, "not measurably: +0.50 points to the best beside it (good), standard error 0.35"),
+    "others": (np.arange(400) >= 16, "not measurably: +1.00 points to the best beside it (good), standard error 1.50"),
 }
 
 
@@ -20,7 +20,7 @@ def test_pretraining_is_judged_by_the_cases_on_which_it_and_the_best_differ(ours
 
 
 def test_one_test_case_tells_nothing():
-    assert rivals.verdict(np.array([True]), {"wrong": np.array([False])}).startswith("cannot be told: +100.00 points")
+    assert rivals.verdict(np.array([True]), {"wrong": np.array([False])}).startswith("not measurably: +100.00 points")
 
 
 def test_models_on_pixels_learn_digits():

@@ -13,6 +13,7 @@ from keras_rbm import likelihood, plots
 from keras_rbm.files import replacing
 from keras_rbm.jobs import files, measures
 from keras_rbm.jobs.dbn import rivals
+from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import DBNRun
 from keras_rbm.models import RBM
 from keras_rbm.version import __version__
@@ -176,6 +177,8 @@ def card(run: DBNRun, measured: dict[str, str]) -> str:
             f"{config.fine_tune_learning_rate:g} falling linearly to 0. Beside it rectifiers, as wide: Adam, "
             f"learning rate {rivals.LEARNING_RATE:g} falling linearly to 0, as many epochs."
         )
+        if (config.dataset, config.fine_tune_learning_rate) == (DBNConfig.dataset, DBNConfig.fine_tune_learning_rate):
+            lines.append("- Both learning rates are the best of four each, by cross-entropy on the validation cases.")
     lines += [
         f"- Batches of {config.batch_size}, seed {config.seed}. Training took {run.seconds:.0f} s.",
         "",
@@ -185,7 +188,7 @@ def card(run: DBNRun, measured: dict[str, str]) -> str:
     lines += [*measures.markdown(measured), ""]
     lines += ["Pseudo-likelihood and reconstruction error are monitors, not likelihoods.", ""]
     if run.classifier is not None and config.binarize == "sample":
-        lines += [f"Why accuracy is higher in validation than in training: {_WHY_ABOVE}.", ""]
+        lines += [f"Accuracy is higher in validation than in training, for {_WHY_ABOVE}.", ""]
     return "\n".join(lines)
 
 

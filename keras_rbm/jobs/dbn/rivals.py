@@ -44,5 +44,5 @@ def verdict(ours: np.ndarray, others: Mapping[str, np.ndarray]) -> str:
     best = max(others, key=lambda name: others[name].mean())
     gain = 100 * (ours.astype(float) - others[best])  # a case that both get right says nothing
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    answer = "cannot be told" if abs(gain.mean()) <= 2 * error else "yes" if gain.mean() > 0 else "no"
+    answer = "not measurably" if abs(gain.mean()) <= 2 * error else "yes" if gain.mean() > 0 else "no"
     return f"{answer}: {gain.mean():+.2f} points to the best beside it ({best}), standard error {error:.2f}"
