@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -213,6 +214,8 @@ def learning_curves(
     histories: Mapping[str, Mapping[str, Sequence[float]]],
     metrics: Sequence[str],
     labels: Mapping[str, str] = _LABELS,
+    title: str = "",
+    apart: bool = False,
 ) -> matplotlib.figure.Figure:
     """A panel a metric, a line a training, dashed where it is on validation data.
 
@@ -220,6 +223,8 @@ def learning_curves(
         histories: for each training, `History.history`.
         metrics: which to draw.
         labels: what to write at a metric's axis, with its unit; those of the machines by default.
+        apart: a column of panels a training, each on its own scale: for those that learn other data, whose levels say
+            nothing beside each other, such as the layers of a stack.
 
     Raises:
         ValueError: if no history has any of the metrics.
@@ -227,25 +232,44 @@ def learning_curves(
     metrics = [m for m in metrics if any(m in history for history in histories.values())]
     if not metrics:
         raise ValueError(f"None of the metrics is in the histories. Received: histories of {', '.join(histories)}")
-    figure = matplotlib.figure.Figure(figsize=(4.2 * len(metrics), 3.2), layout="constrained", dpi=200)
-    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
-        for number, (name, history) in enumerate(histories.items()):
-            for key, style in ((metric, "-"), (f"val_{metric}", "--")):
-                if key in history:
-                    epochs = np.arange(1, len(history[key]) + 1)
-                    label = name + (" (validation)" if style == "--" else "")
-                    axes.plot(epochs, history[key], style, color=f"C{number}", label=label, linewidth=1.2)
-        axes.set_xlabel("epoch", fontsize=8)
-        axes.set_ylabel(labels.get(metric, metric.replace("_", " ")), fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+    titles = list(histories) if apart else [""] * len(metrics)
+    columns: list[list[tuple[str, Mapping[str, Any]]]] = [[(m, histories)] for m in metrics]
+    if apart:
+        columns = [[(m, {"": history}) for m in metrics if m in history] for history in histories.values()]
+    num_rows, (width, height) = max(map(len, columns)), (2.7, 2.2) if apart else (4.2, 2.8)
+    size = (width * len(columns), height * num_rows + 0.4 + 0.3 * bool(title))
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    grid = figure.subplots(num_rows, len(columns), squeeze=False)
+    for column, panels, name in zip(grid.T, columns, titles, strict=True):
+        for axes, panel in itertools.zip_longest(column, panels):
+            if panel:
+                _curves(axes, panel[0], panel[1], labels)
+            else:
+                axes.set_axis_off()
+        column[0].set_title(name, fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=8)
     lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
     # below, where it hides no curve
     figure.legend(
         handles=list(lines.values()), labels=list(lines), loc="outside lower center", ncols=4, frameon=False, fontsize=7
     )
     return figure
+
+
+def _curves(axes: Any, metric: str, histories: Mapping[str, Mapping[str, Sequence[float]]], labels: Any) -> None:
+    """A metric's panel, a line a training; one without a name is the only one."""
+    for number, (name, history) in enumerate(histories.items()):
+        names = (name, f"{name} (validation)") if name else ("training", "validation")
+        for key, style, label in zip((metric, f"val_{metric}"), ("-", "--"), names, strict=True):
+            if key in history:
+                epochs = np.arange(1, len(history[key]) + 1)
+                axes.plot(epochs, history[key], style, color=f"C{number}", label=label, linewidth=1.2)
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_ylabel(labels.get(metric, metric.replace("_", " ")), fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _sheet(

@@ -155,6 +155,22 @@ def test_learning_curves_have_a_panel_a_metric_and_a_line_a_training():
     ]
 
 
+def test_learning_curves_apart_have_a_column_a_training():
+    histories = {
+        "below": {"loss": [90.0, 80.0], "val_loss": [91.0, 82.0], "accuracy": [0.5, 0.6]},
+        "above": {"loss": [2.0, 1.0]},
+    }
+    figure = plots.learning_curves(histories, ["loss", "accuracy"], title="not comparable", apart=True)
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in panels] == ["below", "above", ""]
+    assert [axes.get_ylabel().split()[0] for axes in panels] == ["free-energy", "free-energy", "accuracy"]
+    np.testing.assert_array_equal([line.get_ydata() for line in panels[0].lines], [[90, 80], [91, 82]])
+    np.testing.assert_array_equal([line.get_ydata() for line in panels[1].lines], [[2, 1]])
+    assert panels[1].get_ylim()[1] < 3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training", "validation"]
+    assert figure.get_suptitle() == "not comparable"
+
+
 ROLL = np.array([[1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1]])
 
 

@@ -216,8 +216,11 @@ def test_the_card_has_data_recipe_seed_and_figures(finished):
         "reconstruction error of the DBN, test set",
         "pseudo-log-likelihood of the first RBM",
         "test accuracy, fine-tuned DBN",
-        "test accuracy, the same network from random weights",
+        "test accuracy, rectifiers from random weights",
         "test accuracy, logistic regression on pixels",
+        "test accuracy, support vector machine on pixels",
+        "does pretraining pay with 1294 labels",
+        "the grey levels themselves",
     ):
         assert words in card
     data, classifier = keras_rbm.load("digits"), keras.models.load_model(finished / "classifier.keras")

@@ -16,6 +16,7 @@ from keras_rbm.callbacks import Pictures
 from keras_rbm.checkpoints import Checkpoint, last_in_line
 from keras_rbm.checks import as_rows, check_domain
 from keras_rbm.files import replacing
+from keras_rbm.jobs.dbn import rivals
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.models import DBN
 
@@ -170,21 +171,23 @@ class DBNRun:
         if self.data.y_train is not None and config.fine_tune_epochs:
             self.classifier = dbn.classifier(self.data.num_classes)
             keras.utils.set_random_seed(config.seed)  # however the stages before went, these weights are the same
-            self.rival = keras.models.clone_model(self.classifier)
-            self._fine_tune(self.classifier, "fine-tuning", "Fine-tuning, from the stack")
-            self._fine_tune(self.rival, "from-random-weights", "The same network, from random weights")
+            self.rival = rivals.rectifiers(x_train.shape[1], config.layers, self.data.num_classes)
+            steps *= config.fine_tune_epochs
+            sgd = keras.optimizers.SGD(_falling(config.fine_tune_learning_rate, steps), momentum=0.9)
+            self._fine_tune(self.classifier, "fine-tuning", "Fine-tuning, from the stack", sgd)
+            adam = keras.optimizers.Adam(_falling(rivals.LEARNING_RATE, steps))
+            self._fine_tune(self.rival, "rectifiers", "Beside it: rectifiers, from random weights", adam)
         self.save()
 
-    def _fine_tune(self, net: keras.Model, stage: str, title: str) -> None:
+    def _fine_tune(self, net: keras.Model, stage: str, title: str, optimizer: keras.optimizers.Optimizer) -> None:
         self.stage = stage
         self._say(title)
         rows, labels, epochs = self.validation_rows, np.asarray(self.data.y_train), self.config.fine_tune_epochs
         callbacks = self._callbacks()
         train = self.batches(labels=True, epoch=self._checkpoint(stage).epoch)
         steps = len(train)
-        schedule = _falling(self.config.fine_tune_learning_rate, steps * epochs)
         net.compile(
-            keras.optimizers.SGD(schedule, momentum=0.9),
+            optimizer,
             "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             steps_per_execution=max(n for n in range(1, 101) if steps % n == 0),
