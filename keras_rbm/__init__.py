@@ -20,9 +20,10 @@ if _keras.config.backend() != "tensorflow":
         f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
     )
 
-from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
+from keras_rbm import callbacks, datasets, likelihood, plots, pretrained, regularizers, samplers, units
 from keras_rbm.datasets import load
 from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+from keras_rbm.pretrained import load_pretrained
 from keras_rbm.version import __version__
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "datasets",
     "likelihood",
     "load",
+    "load_pretrained",
     "plots",
+    "pretrained",
     "regularizers",
     "samplers",
     "units",

@@ -105,7 +105,7 @@ def test_links_and_pictures_exist(page):
 def test_guides_examples_models_and_pictures_can_be_found():
     """From the README the guides, from the results examples and cards of models, from some page each picture."""
     assert {name(guide) for guide in GUIDES} <= set(targets(README))
-    others = [*(ROOT / "examples").glob("*.py"), *(ROOT / "saved_models" / "pretrained").glob("*/card.md")]
+    others = [*(ROOT / "examples").glob("*.py"), *(ROOT / "keras_rbm" / "pretrained").glob("*/card.md")]
     assert {f"../{name(path)}" for path in others} <= set(targets(RESULTS))
     pictures = {picture.name for picture in (ROOT / "docs").glob("*.png")}
     assert pictures <= {Path(target).name for page in PAGES for target in targets(page)}
