@@ -10,7 +10,7 @@ Measured with seeds 0, 1, 2, exact test log-likelihood, 50 epochs of PCD-1, 25 t
     pixels inverted     plain    -174.24, -167.73, -157.81, mean -166.59 nats
 
 Published: centred -142.56 and inverted -142.09, plain -149.05 and inverted -183.36 (Melchior's PyDeep tutorial). The
-learning rate was chosen with --validate. The model of the first run is in saved_models/pretrained/mnist-rbm-16.
+learning rate was chosen with --validate. The model of the first run is in keras_rbm/pretrained/mnist-rbm-16.
 """
 
 from __future__ import annotations

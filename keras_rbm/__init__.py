@@ -16,10 +16,11 @@ def _is_command() -> bool:
 # In any other process all of it is imported at once: Keras loads a saved model only if its classes are there.
 if not _is_command():
     from keras_rbm import backend as _backend  # noqa: F401  first: it refuses what cannot work
-    from keras_rbm import callbacks, datasets, likelihood, physics, plots, regularizers, samplers, units
+    from keras_rbm import callbacks, datasets, likelihood, physics, plots, pretrained, regularizers, samplers, units
     from keras_rbm.datasets import load
     from keras_rbm.diagnosis import diagnose
     from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+    from keras_rbm.pretrained import load_pretrained
 
 __all__ = [
     "DBM",
@@ -35,8 +36,10 @@ __all__ = [
     "diagnose",
     "likelihood",
     "load",
+    "load_pretrained",
     "physics",
     "plots",
+    "pretrained",
     "regularizers",
     "samplers",
     "units",

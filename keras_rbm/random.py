@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random as _python_random
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -64,6 +66,45 @@ def own(key: tf.Tensor) -> tf.Tensor:
     return tf.random.fold_in(key, tf.constant(place, tf.int64)) if place else key
 
 
+class Given:
+    """Numbers that are used up, column by column, where others would be drawn.
+
+    Args:
+        noise: uniform numbers in [0, 1), `(batch, numbers)`; `None` where they are only counted, in `number`.
+    """
+
+    def __init__(self, noise: tf.Tensor | None = None) -> None:
+        self._noise, self.number = noise, 0
+
+    def uniform_like(self, x: tf.Tensor) -> tf.Tensor:
+        """The next columns, of the shape and dtype of `x` `(batch, ...)`."""
+        start, shape = self.number, x.shape[1:]
+        self.number += math.prod(shape)
+        if self._noise is None:
+            return tf.zeros_like(x)
+        u = tf.cast(self._noise[:, start : self.number], x.dtype)
+        return u if len(shape) == 1 else tf.reshape(u, (-1, *shape))
+
+    def normal_like(self, x: tf.Tensor) -> tf.Tensor:
+        """Standard normal numbers, of the shape and dtype of `x`, each from two uniform ones (Box & Muller, 1958)."""
+        radius = tf.sqrt(-2 * tf.math.log(1 - self.uniform_like(x)))
+        return radius * tf.cos(2 * math.pi * self.uniform_like(x))
+
+
+_GIVEN: ContextVar[Given | None] = ContextVar("given", default=None)
+
+
+@contextmanager
+def given(noise: tf.Tensor | None = None) -> Iterator[Given]:
+    """What samples is a function of `noise` meanwhile, as `Given` has it, and no stream moves."""
+    numbers = Given(noise)
+    token = _GIVEN.set(numbers)
+    try:
+        yield numbers
+    finally:
+        _GIVEN.reset(token)
+
+
 class Draws:
     """Random tensors, each drawn with a key of its own.
 
@@ -83,11 +124,15 @@ class Draws:
 
     def split(self, number: int) -> list[Draws]:
         """So many independent sources, at the price of one key."""
+        if _GIVEN.get():
+            return [self] * number
         keys = tf.random.stateless_uniform((number, 2), self.next_key(), None, None, tf.int32, alg=_algorithm())
         return [Draws(key) for key in tf.unstack(keys)]
 
     def uniform_like(self, x: tf.Tensor) -> tf.Tensor:
         """Uniform numbers in [0, 1), of the shape and dtype of `x`."""
+        if numbers := _GIVEN.get():
+            return numbers.uniform_like(x)
         key, algorithm = self.next_key(), _algorithm()
         if algorithm == "threefry" and x.dtype == tf.float32 and x.shape.rank == 2:
             u = _uniform_pairs(tf.shape(x), key, algorithm)  # what XLA draws is a good part of a Gibbs sweep
@@ -97,6 +142,8 @@ class Draws:
 
     def normal_like(self, x: tf.Tensor) -> tf.Tensor:
         """Standard normal numbers, of the shape and dtype of `x`."""
+        if numbers := _GIVEN.get():
+            return numbers.normal_like(x)
         z = tf.random.stateless_normal(tf.shape(x), self.next_key(), dtype=x.dtype, alg=_algorithm())
         return tf.ensure_shape(z, x.shape)
 

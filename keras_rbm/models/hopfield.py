@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
+from keras_rbm.export import Endpoint, counts, rows
 from keras_rbm.likelihood.pseudo import site_log_odds
 from keras_rbm.models.rbm import RBM
 from keras_rbm.types import Array, UnitLike
@@ -113,6 +114,15 @@ class Hopfield(RBM):
             low, high = self.visible.states or (0.0, 1.0)
             raise ValueError(f"Recall starts from states, {low:g} and {high:g}. Received: other values")
         return self._as_function(_descend, jit_compile=True)(v, tf.constant(positive_integer(num_sweeps, "num_sweeps")))
+
+    def _endpoints(self) -> dict[str, Endpoint]:
+        recall = Endpoint(
+            lambda v, n: _descend(self, self._as_states(v), n),
+            [rows("v", self.visible.width), *counts("num_sweeps")],
+            "recalled",
+            ("openvino",),
+        )
+        return {**super()._endpoints(), "recall": recall}
 
     def get_config(self) -> dict:
         config = super().get_config()

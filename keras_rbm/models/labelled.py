@@ -11,8 +11,10 @@ import tensorflow as tf
 from keras_rbm import checks
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone
+from keras_rbm.export import Endpoint, rows
 from keras_rbm.models.class_head import class_metrics, with_labels
 from keras_rbm.models.machine import Machine
+from keras_rbm.samplers.chains import Clamp
 from keras_rbm.training.faults import Batch
 from keras_rbm.types import Array, Count
 
@@ -58,11 +60,24 @@ class Labelled(Machine):
         values = super()._validation_values(batch)
         return values if batch.y is None else {**values, **class_metrics(self.class_log_probs(batch.v), batch.y)}
 
-    def _endpoints(self) -> dict[str, tuple]:
+    def _endpoints(self) -> dict[str, Endpoint]:
         endpoints = super()._endpoints()
         if not self.num_classes:
             return endpoints
-        return {"class_log_probs": (self.class_log_probs, endpoints["encode"][1]), **endpoints}
+        y = [rows("y", dtype=tf.int32)]
+        return {
+            "class_log_probs": Endpoint(self.class_log_probs, endpoints["encode"].inputs, "log_probs"),
+            **endpoints,
+            "gibbs_of_class": self._clamped_step(self._class_clamp, y),
+            "sample_of_class": self._clamped_samples(self._class_clamp, y),
+        }
+
+    def _class_clamp(self, y: tf.Tensor) -> Clamp:
+        """What chains need to hold the label units at classes `(samples,)`."""
+        free = tf.zeros((tf.shape(y)[0], self.visible.width), self.state_dtype)
+        labels = tf.one_hot(y, self.num_classes, dtype=self.state_dtype)
+        mask = tf.concat([free, tf.ones_like(labels)], 1) > 0
+        return self._clamp(mask, tf.concat([free, labels], 1))
 
     @property
     def clampable(self) -> unit_kinds.Unit:

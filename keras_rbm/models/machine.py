@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm import checks, export, pipelines, progress, replicas
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
+from keras_rbm.export import Endpoint, counts, rows
+from keras_rbm.formats import CONVERTED
+from keras_rbm.models import steps
 from keras_rbm.random import RandomStream
 from keras_rbm.samplers.chains import Clamp, clamped, gibbs, run_chains
 from keras_rbm.scored import Scored
@@ -189,7 +193,7 @@ class Machine(Learner, Scored):
         Raises:
             ValueError: if the machine cannot clamp them.
         """
-        return Clamp(tf.constant(mask), tf.constant(values, self.state_dtype))
+        return Clamp(tf.convert_to_tensor(mask), tf.cast(values, self.state_dtype))
 
     def _checked_clamp(self, clamp: Any, values: Any, number: int | None = None) -> Clamp:
         if not self.built:
@@ -291,23 +295,90 @@ class Machine(Learner, Scored):
 
     # --- leaving
 
-    def _endpoints(self) -> dict[str, tuple]:
-        """What `export` writes: functions and their signatures, by name."""
-        v = tf.TensorSpec((None, self.visible.width), tf.float32, name="v")
-        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_samples", "num_steps")]
-        return {"encode": (self.encode, [v]), "reconstruct": (self.reconstruct, [v]), "sample": (self.sample, counts)}
+    #: Whether visible units can be clamped.
+    _clamps_visible = True
 
-    def export(self, filepath: File, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
-        """Writes a SavedModel whose endpoints are this machine's questions.
+    def _endpoints(self) -> dict[str, Endpoint]:
+        """What `export` writes, by name."""
+        v, num_steps = rows("v", self.visible.width), counts("num_steps")
+        found = {
+            "encode": Endpoint(self.encode, [v], "h"),
+            "reconstruct": Endpoint(self.reconstruct, [v], "reconstruction"),
+            "denoise": Endpoint(lambda v, n: _mean_field(self, self._as_states(v), n), [v, *num_steps], "denoised"),
+            **self._step_endpoints(),
+            "sample": Endpoint(self.sample, counts("num_samples", "num_steps"), "samples", CONVERTED),
+        }
+        if self._clamps_visible:
+            held = steps.held(self.clampable.width)
+            found["gibbs_clamped"] = self._clamped_step(self._clamp, held)
+            found["sample_clamped"] = self._clamped_samples(self._clamp, held)
+        return found
 
-        `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one) take float32 `(batch, visible)`;
-        `class_log_probs(v)` (machines with label units: their first endpoint) too; `sample(num_samples, num_steps)`
-        takes two int32 scalars, and its random state goes on from call to call.
+    def _step_endpoints(self) -> dict[str, Endpoint]:
+        """Where chains start, and their next states: in the end, the visible states that belong to them."""
+        states = rows("states", self.undirected().visible.width)
+        return {
+            "start": steps.by_noise(lambda n: tf.cast(self.initial_states(n), tf.float32), [], "states"),
+            "gibbs": steps.by_noise(lambda _, states: self._step(states), [states]),
+        }
+
+    def _step(self, states: tf.Tensor, clamp: Clamp | None = None) -> dict[str, tf.Tensor]:
+        """A sweep of the chains: their next states, hidden states, visible states and the means of these."""
+        found = steps.step(self.undirected(), states, clamp)
+        visible = {name: self._visible_of(found["v"], found[name], name == "mean") for name in ("v", "mean")}
+        return {**found, **visible}
+
+    def _clamped_step(self, clamp_of: Callable[..., Clamp], inputs: list[tf.TensorSpec]) -> Endpoint:
+        """A sweep in which units are held: `clamp_of` makes a clamp of `inputs`."""
+        states = rows("states", self.undirected().visible.width)
+        return steps.by_noise(lambda _, states, *held: self._step(states, clamp_of(*held)), [states, *inputs])
+
+    def _clamped_samples(self, clamp_of: Callable[..., Clamp], inputs: list[tf.TensorSpec]) -> Endpoint:
+        """`sample` with units held."""
+
+        def ask(*tensors: tf.Tensor) -> tf.Tensor:
+            *held, num_steps = tensors
+            clamp = clamp_of(*held)
+            states = clamp.apply(self.initial_states(tf.shape(held[0])[0]))
+            return self._run_chains(states, clamp, num_steps, False)[1]
+
+        return Endpoint(ask, [*inputs, *counts("num_steps")], "samples", CONVERTED)
+
+    def export(
+        self,
+        filepath: File,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        endpoints: Sequence[str] | None = None,
+        classifier: keras.Model | None = None,
+    ) -> None:
+        """Writes this machine's questions for places without Keras and this package.
+
+        `encode(v)`, `reconstruct(v)`, `free_energy(v)` (machines that have one), `class_log_probs(v)` (machines with
+        label units: their first endpoint) and `denoise(v, num_steps)` take float32 `(batch, visible)`.
+
+        Chains go anywhere: `start(noise)` gives their states, `gibbs(states, noise)` the next ones, hidden and visible
+        states and the means of these; `gibbs_clamped(states, mask, values, noise)` holds units, `gibbs_of_class(states,
+        y, noise)` a class. `noise` is uniform in [0, 1), as many numbers a row as the endpoint's signature says.
+
+        In a SavedModel `sample(num_samples, num_steps)`, `sample_clamped(mask, values, num_steps)`, `sample_of_class(y,
+        num_steps)` and an RBM's `impute(v, num_steps, burn_in)` draw by themselves: the random state goes on from call
+        to call.
+
+        Args:
+            filepath: a folder to write, with a file for each endpoint if they are `"onnx"` or `"openvino"`; of
+                `"litert"` a file.
+            format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"openvino"`.
+            verbose: as Keras has it; nothing is printed.
+            endpoints: the names of those to write; all by default.
+            classifier: a network that this machine's `classifier` made and that was fine-tuned, as one more endpoint,
+                the first: `classify(v)`. What a DBM's `augment` adds to `v` is computed inside.
 
         Raises:
-            ValueError: if the machine is not built, or the format another.
+            ValueError: if the machine is not built, the format or an endpoint is unknown, or the classifier another's.
+            ImportError: if what converts to the format is not installed.
         """
-        export.write(self, filepath, format)
+        export.write(self, filepath, format, endpoints, classifier)
 
 
 def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,8 @@ from keras_rbm import checks, progress, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
 from keras_rbm.arguments import positive_integer
+from keras_rbm.export import Endpoint, counts
+from keras_rbm.formats import CONVERTED
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.machine import Machine, as_count, gibbs_sum
 from keras_rbm.models.network import plain_network
@@ -382,12 +384,22 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     # --- leaving
 
-    def _endpoints(self) -> dict[str, tuple]:
+    def _endpoints(self) -> dict[str, Endpoint]:
         endpoints = super()._endpoints()
+        v = endpoints["encode"].inputs
         if self.has_free_energy:
-            sample = endpoints.pop("sample")
-            endpoints |= {"free_energy": (self.free_energy, endpoints["encode"][1]), "sample": sample}
+            endpoints["free_energy"] = Endpoint(self.free_energy, v, "free_energies")
+        endpoints["impute"] = Endpoint(self._imputed, [*v, *counts("num_steps", "burn_in")], "imputed", CONVERTED)
         return endpoints
+
+    def _imputed(self, v: tf.Tensor, num_steps: tf.Tensor, burn_in: tf.Tensor) -> tf.Tensor:
+        """`impute`, in a graph."""
+        v = self._as_states(v)
+        observed = Clamp(~tf.math.is_nan(v), v)
+        states = observed.apply(self._drawn_from_biases(v, self.stream))
+        states, _ = self._run_chains(states, observed, burn_in, False)
+        total = gibbs_sum(self, states, tf.zeros_like(states), num_steps, observed)[1]
+        return observed.apply(total / tf.cast(num_steps, v.dtype))
 
     def classifier(
         self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Constraint = None

@@ -103,6 +103,14 @@ def gibbs(
     return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, step(k, v)), (start, v))[1]
 
 
+def full_sweep(rbm: AbstractRBM, v: tf.Tensor, clamp: Clamp | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One sweep at `beta = 1`: hidden states, visible ones given these, and the means that those were drawn from."""
+    h = clamped(rbm.hidden.sample(rbm.hidden_field(v), rbm.stream), clamp and clamp.hidden)
+    field = rbm.visible_field(h)
+    v = clamped(rbm.visible.sample(field, rbm.stream), clamp)
+    return h, v, clamped(rbm.visible.mean(field), clamp)
+
+
 def run_chains(
     rbm: AbstractRBM,
     v: tf.Tensor,
@@ -113,7 +121,5 @@ def run_chains(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`gibbs`, the last sweep at `beta = 1`: visible states, and these again or their means given the hidden ones."""
     v = gibbs(rbm, v, num_steps - 1, schedule=schedule, clamp=clamp)
-    h = clamped(rbm.hidden.sample(rbm.hidden_field(v), rbm.stream), clamp and clamp.hidden)
-    field = rbm.visible_field(h)
-    v = clamped(rbm.visible.sample(field, rbm.stream), clamp)
-    return v, clamped(rbm.visible.mean(field), clamp) if mean else v
+    _, v, means = full_sweep(rbm, v, clamp)
+    return v, means if mean else v

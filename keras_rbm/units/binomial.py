@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
 from keras_rbm.random import Draws
+from keras_rbm.special import lgamma
 from keras_rbm.units.softplus import softplus
 from keras_rbm.units.unit import Unit, as_dtype
 
@@ -59,7 +60,7 @@ class Binomial(Unit):
 
     def base(self, x: tf.Tensor) -> tf.Tensor:
         n = as_dtype(float(self.n), x.dtype)
-        log_choices = tf.math.lgamma(n + 1) - tf.math.lgamma(x + 1) - tf.math.lgamma(n - x + 1)
+        log_choices = lgamma(n + 1) - lgamma(x + 1) - lgamma(n - x + 1)
         return -tf.reduce_sum(log_choices, -1)
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm.random import Draws
+from keras_rbm.special import erfc, erfinv
 from keras_rbm.units.continuous import Continuous
 
 #: Where the ratio of density to tail probability gives way to its continued fraction, and the terms of that.
@@ -21,7 +22,7 @@ _STEPS = 3
 def _excess(t: tf.Tensor) -> tf.Tensor:
     """`E[X - t | X > t]` of a standard normal variable `X`: without cancellation at any `t`."""
     near, far = tf.minimum(t, _FAR), tf.maximum(t, _FAR)
-    hazard = math.sqrt(2 / math.pi) * tf.exp(-tf.square(near) / 2) / tf.math.erfc(near / math.sqrt(2))
+    hazard = math.sqrt(2 / math.pi) * tf.exp(-tf.square(near) / 2) / erfc(near / math.sqrt(2))
     fraction = far
     for k in range(_TERMS, 1, -1):
         fraction = far + k / fraction
@@ -68,7 +69,7 @@ class ReLU(Continuous):
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
         z, root = self._standard(field)
         near, far = tf.maximum(z, -_FAR), tf.maximum(-z, _FAR)
-        inner = tf.square(near) / 2 + tf.math.log(math.sqrt(math.pi / 2) * tf.math.erfc(-near / math.sqrt(2)))
+        inner = tf.square(near) / 2 + tf.math.log(math.sqrt(math.pi / 2) * erfc(-near / math.sqrt(2)))
         outer = -tf.math.log(far + _excess(far))  # Mills's ratio
         return tf.where(z > -_FAR, inner, outer) - tf.math.log(root)
 
@@ -84,8 +85,8 @@ class ReLU(Continuous):
         near, t = tf.maximum(z, -1.0), tf.maximum(-z, 1.0)
         u = 1 - draws.uniform_like(field)  # in (0, 1], the probability of a larger state
         most = 1 - np.finfo(field.dtype.as_numpy_dtype).eps
-        inner = tf.clip_by_value(u * tf.math.erfc(-near / math.sqrt(2)) - 1, -most, most)
-        inner = near - math.sqrt(2) * tf.math.erfinv(inner)
+        inner = tf.clip_by_value(u * erfc(-near / math.sqrt(2)) - 1, -most, most)
+        inner = near - math.sqrt(2) * erfinv(inner)
         # Below, -log P(X > t + x | X > t) = surprise is solved: convex and increasing in x, from the root's right.
         surprise, excess = -tf.math.log(u), _excess(t)
         hazard = t + excess

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_rbm.special import log1p
+
 
 @tf.custom_gradient
 def softplus(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """`tf.nn.softplus`, as exact for any `x`, in the form that XLA makes one short loop of."""
-    return tf.maximum(x, 0) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda upstream: upstream * tf.sigmoid(x)
+    return tf.maximum(x, 0) + log1p(tf.exp(-tf.abs(x))), lambda upstream: upstream * tf.sigmoid(x)

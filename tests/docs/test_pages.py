@@ -107,7 +107,7 @@ def test_links_and_pictures_exist(page):
 def test_guides_examples_models_and_pictures_can_be_found():
     """In the site the guides, from the results examples and cards of models, from some page each picture."""
     assert {f"guide/{guide.name}" for guide in GUIDES} <= set(re.findall(r"guide/\S+", SITE.read_text()))
-    others = [*(ROOT / "examples").glob("*.py"), *(ROOT / "saved_models" / "pretrained").glob("*/card.md")]
+    others = [*(ROOT / "examples").glob("*.py"), *(ROOT / "keras_rbm" / "pretrained").glob("*/card.md")]
     assert {f"../{name(path)}" for path in others} <= set(targets(RESULTS))
     pictures = {picture.name for picture in (ROOT / "docs").glob("*.png")}
     assert pictures <= {Path(target).name for page in PAGES for target in targets(page)}

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import matplotlib.image
@@ -200,6 +201,23 @@ def test_the_same_seed_makes_the_same_music(finished, other, tmp_path, monkeypat
         tune = (finished[0] / name).read_bytes()
         assert (tmp_path / "run" / name).read_bytes() == tune
         assert (other[0] / name).read_bytes() != tune
+
+
+def test_the_epoch_that_was_best_on_validation_is_kept(tmp_path, monkeypatch, capsys):
+    without_report(monkeypatch)
+    epochs, figures = [], [-3.0, -1.0, -2.0]
+
+    def judged(model, *_, **__):
+        lower = figures[len(epochs)]
+        epochs.append(model.get_weights())
+        return SimpleNamespace(lower=lower, upper=lower, accuracy=0.5, frame_accuracy=0.5)
+
+    monkeypatch.setattr("keras_rbm.callbacks.frame_likelihood_monitor.frame_log_likelihood", judged)
+    assert run(tmp_path / "run", *TINY, "--epochs", 3) == 0
+    kept = keras.models.load_model(tmp_path / "run" / "model.keras").get_weights()
+    for a, b in zip(kept, epochs[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "epoch 2, the best on validation" in capsys.readouterr().out
 
 
 # --- the user's own files

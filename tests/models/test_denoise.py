@@ -1,19 +1,14 @@
 """Denoising: by means passed on, or by averages along chains."""
 
-from pathlib import Path
-
-import keras
 import numpy as np
 import pytest
 
-from keras_rbm import DBN, RBM, ClassificationRBM, load
+from keras_rbm import DBN, RBM, ClassificationRBM, load, load_pretrained
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import MASKED, masked_rbm, random_dbn, random_rbm, randomize, sigmoid
 from tests.oracles.rbm import Exact, parameters
 from tests.support.nearest import nearest
 from tests.support.statistics import SIGMAS, assert_means, assert_rounded
-
-FOLDER = Path(__file__).parents[2] / "saved_models" / "pretrained" / "digits-dbn"
 
 
 def built(machine, width: int = 5):
@@ -82,7 +77,7 @@ def test_gibbs_of_a_dbn():
 
 def test_fewer_pixels_of_digits_are_wrong():
     """15 % of the pixels are flipped: the pretrained stack corrects more than it spoils, by 5 standard errors."""
-    dbn = keras.models.load_model(FOLDER / "dbn.keras")
+    dbn = load_pretrained("digits-dbn")
     x = load("digits").x_test > 0.5
     flipped = x ^ (np.random.default_rng(0).random(x.shape) < 0.15)
     wrong = (dbn.denoise(flipped, num_steps=1).numpy() > 0.5) != x

@@ -140,7 +140,7 @@ def card(run: MusicRun, measured: dict[str, str]) -> str:
         "## Recipe",
         "",
         f"- {config.epochs} epochs of CD-{SWEEPS}, Adam with gradients clipped at norm 1, learning rate "
-        f"{config.learning_rate:g} falling to 0 by a cosine.",
+        f"{config.learning_rate:g} falling to 0 by a cosine. Kept: epoch {run.best_epoch}, the best on validation.",
         f"- Sequences of at most {FRAMES} frames, batches of {run.batch_size}, seed {config.seed}. Training took "
         f"{run.seconds:.0f} s.",
         f"- Generated: {config.num} of {run.frames} frames, {config.gibbs_steps} Gibbs sweeps a frame"
@@ -185,7 +185,7 @@ def write(run: MusicRun) -> dict[str, str]:
 def summary(run: MusicRun, measured: dict[str, str], seconds: float) -> str:
     """What a finished run says in a terminal."""
     folder = run.folder
-    lines = ["", "Measured", *measures.lines(measured, indent="  ")]
+    lines = ["", f"Measured, of epoch {run.best_epoch}, the best on validation", *measures.lines(measured, indent="  ")]
     lines += ["", "What it is like", table(run), "", f"Written to {folder} in {seconds:.0f} s"]
     primed = f"goes on from the first {run.prime} frames of {run.prime_tune[1]}, a test tune"
     what = {

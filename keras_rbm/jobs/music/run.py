@@ -23,6 +23,7 @@ from keras_rbm.samplers import CD
 
 FRAMES = 100  # of a training sequence, at most
 SWEEPS = 15  # of contrastive divergence
+_JUDGED = "log_likelihood_lower"  # what epochs are judged by, of the validation tunes
 _WRITTEN = ("model.keras", "saved_model", "figures", "logs", "card.md", "checkpoints", "recipe.json")
 
 
@@ -132,7 +133,7 @@ class MusicRun:
         return progress.Job({"training": progress.Stage("training", self.config.epochs, 1.0, *log)})
 
     def train(self) -> None:
-        """Trains the model and saves it."""
+        """Trains the model, goes back to its best epoch and saves it."""
         config = self.config
         keras.utils.set_random_seed(config.seed)
         self.epoch = self._checkpoint.epoch
@@ -172,11 +173,23 @@ class MusicRun:
             self._checkpoint,
             keras.callbacks.LambdaCallback(on_epoch_begin=self._note),
             FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
+            self._keeping_the_best(),
             keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
             keras.callbacks.TensorBoard(str(logs), write_graph=False),
             PianoRolls(logs / "rolls", training.rolls[0][: self.frames], tunes.dt, tunes.notes[0], every=few),
             *([] if self.verbose else [self.job.watching("training")]),
         ]
+
+    def _keeping_the_best(self) -> keras.callbacks.Callback:
+        """Never stops, and goes back to the best epoch in the end."""
+        return keras.callbacks.EarlyStopping(
+            _JUDGED, mode="max", patience=self.config.epochs, restore_best_weights=True
+        )
+
+    @property
+    def best_epoch(self) -> int:
+        """That of the model that is kept: the best of those measured on the validation tunes."""
+        return 1 + int(np.argmax(self.curves[_JUDGED]))
 
     def _note(self, epoch: int, logs: dict) -> None:
         self.epoch = epoch + 1

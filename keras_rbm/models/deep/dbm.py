@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_rbm import checks, progress, replicas
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
+from keras_rbm.export import Endpoint
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
 from keras_rbm.models.deep.doubling import doubled_rbms, initialize_from_rbms
@@ -241,7 +242,7 @@ class DBM(Layered):
 
     def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
         width = self.visible.width
-        pair = tf.constant(mask), tf.constant(values, self.state_dtype)
+        pair = tf.convert_to_tensor(mask), tf.cast(values, self.state_dtype)
         known = {0: [x[:, :width] for x in pair]}
         if self.num_classes:
             known[len(self.groups) - 1] = [x[:, width:] for x in pair]
@@ -394,6 +395,13 @@ class DBM(Layered):
                 nothing has changed then.
         """
         initialize_from_rbms(self, rbms)
+
+    # --- leaving
+
+    def _endpoints(self) -> dict[str, Endpoint]:
+        endpoints = super()._endpoints()
+        nested = endpoints["denoise"]._replace(without=("onnx",))  # whose loops have none inside
+        return {**endpoints, "denoise": nested}
 
     # --- classes
 

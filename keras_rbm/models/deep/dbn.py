@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras_rbm import checks, pipelines, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import clone, positive_integer
+from keras_rbm.export import Endpoint, rows
+from keras_rbm.models import steps
 from keras_rbm.models.class_head import ClassHead, checked_head, with_labels, without_classes
 from keras_rbm.models.deep.greedy import Pretraining, initialize_from_below
 from keras_rbm.models.labelled import Labelled
@@ -216,6 +218,19 @@ class DBN(Labelled):
         below = self._down(states)
         return self.rbms[0].mean_v_from_h(below[1]) if mean else below[0]
 
+    _clamps_visible = False
+
+    def _step(self, states: tf.Tensor, clamp: Clamp | None = None) -> dict[str, tf.Tensor]:
+        found = steps.step(self.top, states, clamp)
+        return {name: found[name] for name in ("next_states", "h")}
+
+    def _step_endpoints(self) -> dict[str, Endpoint]:
+        def down(_: Any, states: tf.Tensor) -> dict[str, tf.Tensor]:
+            v, h, *_ = self._down(tf.cast(states, self.state_dtype))
+            return {"v": v, "mean": self.rbms[0].mean_v_from_h(h)}
+
+        return {**super()._step_endpoints(), "down": steps.by_noise(down, [rows("states", self.top.visible.width)])}
+
     @property
     def clampable(self) -> unit_kinds.Unit:
         if not self._head:
@@ -226,14 +241,14 @@ class DBN(Labelled):
         return super().clampable
 
     def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
-        if mask[:, : -self.num_classes].any():
+        if isinstance(mask, np.ndarray) and mask[:, : -self.num_classes].any():
             raise ValueError(
                 "The visible units of a DBN cannot be held, only its labels: the posterior of its layers has no "
                 "simple sweep. Received: a mask that holds visible units. Clamp them in an RBM."
             )
-        free = np.zeros((len(mask), self._top_units.width))
+        free = tf.zeros((tf.shape(mask)[0], self._top_units.width))
         return super()._clamp(
-            *(np.concatenate([free.astype(x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values))
+            *(tf.concat([tf.cast(free, x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values))
         )
 
     def _up(self, v: tf.Tensor) -> list[tf.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,8 +12,11 @@ import tensorflow as tf
 from keras_rbm import export, progress, replicas, samplers
 from keras_rbm.arguments import positive_integer
 from keras_rbm.checkpoints import of_stage
+from keras_rbm.export import Endpoint, counts
+from keras_rbm.formats import CONVERTED
 from keras_rbm.likelihood.pseudo import one_flip
 from keras_rbm.models.rbm import RBM, with_zero_gradients
+from keras_rbm.models.sequence import frame_steps
 from keras_rbm.models.sequence.forecast import Forecast
 from keras_rbm.models.sequence.frame_rbms import FrameRBMs
 from keras_rbm.models.sequence.generator import Generator, Memory
@@ -384,24 +388,46 @@ class RNNRBM(Generator):
 
     # --- leaving
 
-    def _endpoints(self) -> dict[str, tuple]:
-        """What `export` writes: functions and their signatures, by name."""
+    def _endpoints(self) -> dict[str, Endpoint]:
+        """What `export` writes, by name."""
         v = tf.TensorSpec((None, None, self.visible.width), tf.float32, name="v")
-        counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("num_frames", "num_sequences")]
+        number = counts("num_frames")
+        ask = {
+            "generate": lambda num_frames, num_sequences: self.generate(num_frames, None, num_sequences),
+            "continue": self._continuation,
+        }
         return {
-            "encode": (self.encode, [v]),
-            "generate": (lambda num_frames, num_sequences: self.generate(num_frames, None, num_sequences), counts),
-            "continue": (self._continuation, [v, counts[0]]),
+            "encode": Endpoint(self.encode, [v], "h"),
+            "generate": Endpoint(ask["generate"], [*number, *counts("num_sequences")], "frames", CONVERTED),
+            "continue": Endpoint(ask["continue"], [v, *number], "frames", CONVERTED),
+            **frame_steps.endpoints(self),
         }
 
-    def export(self, filepath: File, format: str = "tf_saved_model", verbose: bool | None = None) -> None:
-        """Writes a SavedModel with endpoints `encode(v)` of sequences `(batch, time, visible)`, `generate(num_frames,
-        num_sequences)` and `continue(v, num_frames)`, which returns the frames that follow; 25 Gibbs steps a frame.
+    def export(
+        self,
+        filepath: File,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        endpoints: Sequence[str] | None = None,
+    ) -> None:
+        """Writes this model's questions for places without Keras and this package.
+
+        `encode(v)` takes sequences `(batch, time, visible)`. Frames are made anywhere: `start(memory, noise)` gives the
+        states of a frame's chains, `gibbs(states, memory, noise)` the next ones, and `gibbs_clamped(states, memory,
+        mask, values, noise)` those with units held; `remember(v, memory)` gives the memory after a frame `(batch,
+        visible)`, and its hidden units' means. `memory` is zeros before the first frame; `noise` is uniform in [0, 1).
+
+        In a SavedModel `generate(num_frames, num_sequences)` and `continue(v, num_frames)`, which returns the frames
+        that follow, draw by themselves, 25 Gibbs steps a frame.
+
+        Args:
+            filepath, format, verbose, endpoints: as in `RBM.export`.
 
         Raises:
-            ValueError: if the model is not built, or the format another.
+            ValueError: if the model is not built, or the format or an endpoint is unknown.
+            ImportError: if what converts to the format is not installed.
         """
-        export.write(self, filepath, format)
+        export.write(self, filepath, format, endpoints)
 
     def get_config(self) -> dict:
         rbm = self.rbm.get_config()

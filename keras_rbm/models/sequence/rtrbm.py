@@ -43,7 +43,7 @@ class RTRBM(RNNRBM):
         super().__init__(units, **kwargs)
 
     def _recurrence(self, recurrent: Any) -> list[keras.layers.Layer]:
-        cell = _MeansOfHidden(self, dtype=self.dtype_policy)
+        cell = _MeansOfHidden(self, name="means_of_hidden", dtype=self.dtype_policy)
         return [keras.layers.RNN(cell, return_sequences=True, return_state=True, dtype=self.dtype_policy)]
 
     @property
