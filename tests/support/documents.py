@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 #: One epoch a training.
-BRIEF = {r"epochs=\d+": "epochs=1"}
+BRIEF = {r"epochs=\d+": "epochs=1", r"n_iter=\d+": "n_iter=1"}
 
 _SHAPE = re.compile(r"# (\(\d+,[\d, ]*\))")
 
