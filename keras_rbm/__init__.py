@@ -20,9 +20,9 @@ if _keras.config.backend() != "tensorflow":
         f"Received: backend={_keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow, or mend keras.json."
     )
 
-from keras_rbm import callbacks, datasets, likelihood, plots, regularizers, samplers, units
+from keras_rbm import callbacks, datasets, likelihood, plots, ranking, regularizers, samplers, units
 from keras_rbm.datasets import load
-from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield, RatingsRBM
 from keras_rbm.version import __version__
 
 __all__ = [
@@ -33,12 +33,14 @@ __all__ = [
     "RTRBM",
     "ClassificationRBM",
     "Hopfield",
+    "RatingsRBM",
     "__version__",
     "callbacks",
     "datasets",
     "likelihood",
     "load",
     "plots",
+    "ranking",
     "regularizers",
     "samplers",
     "units",
