@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras_rbm.datasets import embedded, files, midi, tfds
 from keras_rbm.datasets.batching import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
-from keras_rbm.datasets.ratings import Ratings, movielens, rating_batches, ratings, read_ratings, split_ratings
+from keras_rbm.datasets.ratings import Ratings, movielens, rating_batches, rating_table, read_ratings, split_ratings
 from keras_rbm.datasets.sequences import Rolls, frames, subsequences
 from keras_rbm.datasets.statistics import roll_statistics
 from keras_rbm.datasets.tunes import folk_tunes
@@ -23,7 +23,7 @@ __all__ = [
     "midi",
     "movielens",
     "rating_batches",
-    "ratings",
+    "rating_table",
     "read_ratings",
     "roll_statistics",
     "split_ratings",

@@ -31,7 +31,7 @@ class Ratings(NamedTuple):
     items: np.ndarray
 
 
-def ratings(users: Any, items: Any, values: Any) -> Ratings:
+def rating_table(users: Any, items: Any, values: Any) -> Ratings:
     """The table of `(user, item, rating)` triples, given as three columns `(ratings,)`; names may be of any type.
 
     Raises:
@@ -59,7 +59,7 @@ def read_ratings(path: Any, delimiter: str = "\t", skip_rows: int = 0) -> Rating
     """Ratings of a text file whose first three columns are user, item and rating: MovieLens' `u.data` as it stands,
     its `ratings.csv` with `delimiter=","` and `skip_rows=1`."""
     columns = np.loadtxt(Path(path), str, delimiter=delimiter, skiprows=skip_rows, usecols=(0, 1, 2), ndmin=2)
-    return ratings(columns[:, 0], columns[:, 1], columns[:, 2].astype("float32"))
+    return rating_table(columns[:, 0], columns[:, 1], columns[:, 2].astype("float32"))
 
 
 def movielens(name: str = "100k") -> Ratings:
@@ -87,7 +87,7 @@ def movielens(name: str = "100k") -> Ratings:
     parts = [
         tuple(batch[column].numpy() for column in ("user_id", "movie_id", "user_rating")) for batch in data.batch(65536)
     ]
-    return ratings(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return rating_table(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def split_ratings(table: Any, held_out: float = 0.25, seed: int = 0) -> tuple[sparse.csr_array, sparse.csr_array]:
@@ -126,7 +126,7 @@ def checked_table(table: Any) -> sparse.csr_array:
     if not sparse.issparse(table):
         raise TypeError(
             "Ratings must be a scipy.sparse table (users, items). "
-            f"Received: {type(table).__name__}. See datasets.ratings."
+            f"Received: {type(table).__name__}. See datasets.rating_table."
         )
     if table.ndim != 2 or not all(table.shape):
         raise ValueError(f"Ratings must have users and items. Received: shape={table.shape}")

@@ -11,7 +11,7 @@ TRIPLES = (["b", "a", "b"], [20, 10, 10], [3, 1, 5])
 
 
 def test_triples():
-    found = datasets.ratings(*TRIPLES)
+    found = datasets.rating_table(*TRIPLES)
     np.testing.assert_array_equal(found.table.toarray(), [[1, 0], [5, 3]])
     assert (list(found.users), list(found.items)) == (["a", "b"], [10, 20])
 
@@ -28,7 +28,7 @@ def test_triples():
 )
 def test_bad_triples(triples, message):
     with pytest.raises(ValueError, match=message):
-        datasets.ratings(*triples)
+        datasets.rating_table(*triples)
 
 
 def test_files(tmp_path):
