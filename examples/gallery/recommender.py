@@ -256,8 +256,8 @@ plt.show()
 # %% [markdown]
 # ## Ask it
 #
-# For one user: what was liked most, and what comes next. The order is by the chance that the user chooses an item, times
-# the rating it would get.
+# For one user: what was liked most, and what comes next. The order is by the chance that the user chooses an item,
+# times the rating it would get.
 
 # %%
 user, model = 3, models["RatingsRBM, joint"]
