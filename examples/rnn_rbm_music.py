@@ -29,7 +29,7 @@ the quick setting gave -2.123 and -1.933. On those of JSB's paper set-up: -7.441
 
 Which of the two the published accuracies are could not be settled; they stand beside the frame accuracy. By the formula
 of Bay, Ehmann & Downie itself, with counts summed over all frames, figures are lower. With --baselines it prints both
-for notes by chance and by frequency.
+for notes by chance, by frequency and by a Markov chain for each note (on or off given the frame before).
 """
 
 from __future__ import annotations
@@ -64,16 +64,24 @@ def transposed(v: tf.Tensor, mask: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.
 
 
 def baselines(train: list[np.ndarray], test: list[np.ndarray]) -> None:
-    """Prints what is known without any model: every note on or off by chance, and by how often it is on."""
+    """Prints what simple models know: every note on or off by chance, by how often it is on, and by a Markov chain."""
     frames, rng = np.concatenate(test).astype(float), np.random.default_rng(SEED)
     often = (np.sum([roll.sum(0) for roll in train], 0) + 1) / (sum(map(len, train)) + 2)
-    for name, p in (("by chance", np.full(88, 0.5)), ("by frequency", often)):
-        drawn = rng.random(frames.shape) < p
+    was, now = before(train), np.concatenate(train)
+    off, on = (((now * (was == s)).sum(0) + prior) / ((was == s).sum(0) + 1) for s, prior in ((0, often), (1, 0.5)))
+    chain = np.where(before(test) > 0, on, off)
+    for name, p in (("by chance", np.full(88, 0.5)), ("by frequency", often), ("by a chain for each note", chain)):
+        drawn, p = rng.random(frames.shape) < p, np.broadcast_to(p, frames.shape)
         right, most = (drawn * frames).sum(1), np.maximum(drawn.sum(1), frames.sum(1))
-        log_p = (frames @ np.log(p) + (1 - frames) @ np.log1p(-p)).mean()
-        expected = keras_rbm.likelihood.expected_accuracy(frames, np.broadcast_to(p, frames.shape))
+        log_p = (frames * np.log(p) + (1 - frames) * np.log1p(-p)).sum(1).mean()
+        expected = keras_rbm.likelihood.expected_accuracy(frames, p)
         shared = np.mean(np.where(most > 0, right / np.maximum(most, 1), 1))
         print(f"{name}: {log_p:.2f} nats a frame, accuracy {expected:.2%}, frame accuracy {shared:.2%}")
+
+
+def before(rolls: list[np.ndarray]) -> np.ndarray:
+    """The frame before each frame, silence before the first, `(frames, 88)`."""
+    return np.concatenate([np.pad(roll, ((1, 0), (0, 0)))[:-1] for roll in rolls])
 
 
 def score(model: keras.Model, sequences: list[np.ndarray], name: str, num_frames: int | None) -> None:

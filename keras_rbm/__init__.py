@@ -16,10 +16,21 @@ def _is_command() -> bool:
 # In any other process all of it is imported at once: Keras loads a saved model only if its classes are there.
 if not _is_command():
     from keras_rbm import backend as _backend  # noqa: F401  first: it refuses what cannot work
-    from keras_rbm import callbacks, datasets, likelihood, physics, plots, pretrained, regularizers, samplers, units
+    from keras_rbm import (
+        callbacks,
+        datasets,
+        likelihood,
+        physics,
+        plots,
+        pretrained,
+        ranking,
+        regularizers,
+        samplers,
+        units,
+    )
     from keras_rbm.datasets import load
     from keras_rbm.diagnosis import diagnose
-    from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+    from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield, RatingsRBM
     from keras_rbm.pretrained import load_pretrained
 
 __all__ = [
@@ -30,6 +41,7 @@ __all__ = [
     "RTRBM",
     "ClassificationRBM",
     "Hopfield",
+    "RatingsRBM",
     "__version__",
     "callbacks",
     "datasets",
@@ -40,6 +52,7 @@ __all__ = [
     "physics",
     "plots",
     "pretrained",
+    "ranking",
     "regularizers",
     "samplers",
     "units",

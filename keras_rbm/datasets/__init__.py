@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras_rbm.datasets import embedded, files, midi, tfds
 from keras_rbm.datasets.batching import BINARIZE, batches, binarized
 from keras_rbm.datasets.data import Data
+from keras_rbm.datasets.ratings import Ratings, movielens, rating_batches, rating_table, read_ratings, split_ratings
 from keras_rbm.datasets.sequences import Rolls, frames, subsequences
 from keras_rbm.datasets.statistics import roll_statistics
 from keras_rbm.datasets.tunes import folk_tunes
@@ -12,6 +13,7 @@ from keras_rbm.datasets.tunes import folk_tunes
 __all__ = [
     "BINARIZE",
     "Data",
+    "Ratings",
     "Rolls",
     "batches",
     "binarized",
@@ -19,7 +21,12 @@ __all__ = [
     "frames",
     "load",
     "midi",
+    "movielens",
+    "rating_batches",
+    "rating_table",
+    "read_ratings",
     "roll_statistics",
+    "split_ratings",
     "subsequences",
 ]
 

@@ -331,7 +331,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         variables = [self.w_rec, b, c, *self.visible.other_parameters, *self.hidden.other_parameters]
         penalized = self.activity_regularizer is not None
         number, hidden_input = tf.shape(v)[0], self.hidden_input(v)
-        samples = self.sampler.negative_phase(self, v, weights, hidden_input)
+        samples = self._negative_phase(v, weights, hidden_input)
         share, share_of_samples = shares(weights, samples.weights)
         x = tf.concat([v, samples.v], 0)
         inputs = tf.concat([hidden_input, self.hidden_input(samples.v)], 0)
@@ -374,6 +374,10 @@ class RBM(AbstractRBM, Coupled, Machine):
         losses = energies[:number] - energy_of_samples
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
+
+    def _negative_phase(self, v: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor) -> samplers.Samples:
+        """Samples of what the likelihood of data `v` `(batch, visible)` is of."""
+        return self.sampler.negative_phase(self, v, weights, hidden_input)
 
     def _kernel_gradient(self, x: tf.Tensor, d_inputs: tf.Tensor) -> tf.Tensor:
         """The gradient in `w_rec`, given that in what `x` brings to the hidden units: one product for both phases."""

@@ -10,17 +10,31 @@ from keras_rbm.units.binomial import Binomial
 from keras_rbm.units.continuous import Continuous
 from keras_rbm.units.gaussian import Gaussian
 from keras_rbm.units.mixed import Mixed
+from keras_rbm.units.optional_softmax import OptionalSoftmax
 from keras_rbm.units.relu import ReLU
 from keras_rbm.units.softmax import Softmax
 from keras_rbm.units.spin import Spin
 from keras_rbm.units.unit import Unit
 
-__all__ = ["Bernoulli", "Binomial", "Continuous", "Gaussian", "Mixed", "ReLU", "Softmax", "Spin", "Unit", "get"]
+__all__ = [
+    "Bernoulli",
+    "Binomial",
+    "Continuous",
+    "Gaussian",
+    "Mixed",
+    "OptionalSoftmax",
+    "ReLU",
+    "Softmax",
+    "Spin",
+    "Unit",
+    "get",
+]
 
 _KNOWN: dict[str, type[Unit]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": ReLU, "spin": Spin}
 _WITH_ARGUMENTS = {
     "binomial": "Binomial(n=16)",
     "mixed": "Mixed([('bernoulli', 2), ('gaussian', 3)])",
+    "optional_softmax": "OptionalSoftmax(num_states=5)",
     "softmax": "Softmax(num_states=4)",
 }
 

@@ -71,6 +71,14 @@ class Softmax(Unit):
     def _flat(self, sites: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.reshape(sites, tf.shape(like)), like.shape)
 
+    def _choices(self, field: tf.Tensor) -> tf.Tensor:
+        """The fields of all that a site can be, `(batch, sites, choices)`."""
+        return self._sites(field)
+
+    def _chosen(self, choices: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        """The units of sites that are these choices, `(batch, units)`."""
+        return self._flat(choices, like)
+
     @property
     def log2_num_states(self) -> float:
         return self.width / self.num_states * math.log2(self.num_states)
@@ -81,22 +89,22 @@ class Softmax(Unit):
         return tf.reshape(states, (-1, self.width))
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_logsumexp(self._sites(field), -1)
+        return tf.reduce_logsumexp(self._choices(field), -1)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
-        return self._flat(tf.nn.softmax(self._sites(field)), field)
+        return self._chosen(tf.nn.softmax(self._choices(field)), field)
 
     def mode(self, field: tf.Tensor) -> tf.Tensor:
-        best = tf.argmax(self._sites(field), -1)
-        return self._flat(tf.one_hot(best, self.num_states, dtype=field.dtype), field)
+        choices = self._choices(field)
+        return self._chosen(tf.one_hot(tf.argmax(choices, -1), choices.shape[-1], dtype=field.dtype), field)
 
     def sample(self, field: tf.Tensor, draws: Draws) -> tf.Tensor:
-        reached = tf.cumsum(tf.nn.softmax(self._sites(field)), -1)
+        reached = tf.cumsum(tf.nn.softmax(self._choices(field)), -1)
         total = reached[..., -1:]  # 1 but for rounding, which would draw impossible states
         u = total * draws.uniform_like(total)
         beyond = tf.cast(u >= reached[..., :-1], field.dtype)  # 1 for each state that u has left behind
         start, stop = tf.ones_like(u), tf.zeros_like(u)
-        return self._flat(tf.concat([start, beyond], -1) - tf.concat([beyond, stop], -1), field)
+        return self._chosen(tf.concat([start, beyond], -1) - tf.concat([beyond, stop], -1), field)
 
     def distribution(self, field: tf.Tensor) -> Any:
         import tensorflow_probability as tfp

@@ -34,7 +34,11 @@ from tests.support.steps import contrastive_gradients
 NUM = 20000
 #: Each kind once on either side.
 SOME = list(
-    zip(KINDS, ["softmax", "mixed", "binomial", "relu", "gaussian", "spin", "bernoulli", "discrete"], strict=True)
+    zip(
+        KINDS,
+        ["softmax", "mixed", "binomial", "optional", "relu", "gaussian", "spin", "bernoulli", "discrete"],
+        strict=True,
+    )
 )
 EAGER = {"run_eagerly": True}
 
@@ -474,7 +478,8 @@ def test_classifiers_compute_what_the_stack_does(hidden, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("visible", "hidden"), list(zip(KINDS, 2 * ["bernoulli", "spin", "softmax", "binomial"], strict=True))
+    ("visible", "hidden"),
+    list(zip(KINDS, [*2 * ["bernoulli", "spin", "softmax", "binomial"], "optional"], strict=True)),
 )
 @pytest.mark.few(2)
 def test_stacks_of_every_kind_learn(visible, hidden):

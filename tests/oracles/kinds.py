@@ -61,6 +61,10 @@ def one_of(n: int) -> Site:
     return Site(np.eye(n), np.zeros(n))
 
 
+def at_most_one_of(n: int) -> Site:
+    return Site(np.eye(n + 1)[:, 1:], np.zeros(n + 1))
+
+
 def quadrature(low: float, high: float, panels: int) -> Site:
     """Nodes of the Gauss-Legendre rule in equal parts of an interval, 15 in each."""
     x, weights = np.polynomial.legendre.leggauss(15)
@@ -88,6 +92,7 @@ KINDS = {
     "bernoulli": Kind(lambda learn=False, **o: units.Bernoulli(**o), [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Kind(lambda learn=False, **o: units.Spin(**o), [listed(-1, 1)] * 3, np.zeros(3)),
     "softmax": Kind(lambda learn=False, **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
+    "optional": Kind(lambda learn=False, **o: units.OptionalSoftmax(2, **o), [at_most_one_of(2)] * 2, np.zeros(4)),
     "binomial": Kind(lambda learn=False, **o: units.Binomial(4, **o), [counts(4)] * 2, np.zeros(2)),
     "discrete": Kind(
         lambda learn=False, **o: _mixed(("spin", 1), (units.Binomial(2, **o), 1), (units.Softmax(3, **o), 3), **o),
@@ -147,6 +152,8 @@ def sites_of(group: units.Unit) -> tuple[list[Site], np.ndarray]:
         return [line] * group.width, np.exp(np.asarray(group.log_precision, "float64"))
     if name == "Softmax":
         return [one_of(*details)] * (group.width // details[0]), np.zeros(group.width)
+    if name == "OptionalSoftmax":
+        return [at_most_one_of(*details)] * (group.width // details[0]), np.zeros(group.width)
     site = {"Bernoulli": listed(0, 1), "Spin": listed(-1, 1)}[name] if name != "Binomial" else counts(*details)
     return [site] * group.width, np.zeros(group.width)
 

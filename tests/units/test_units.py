@@ -15,7 +15,19 @@ from scipy.stats import kstest, norm, truncnorm
 from keras_rbm import units
 from keras_rbm.random import Draws
 from tests.oracles import kinds
-from tests.oracles.kinds import Site, counts, index, joint, listed, log_counts, log_sum_exp, moments, one_of, quadrature
+from tests.oracles.kinds import (
+    Site,
+    at_most_one_of,
+    counts,
+    index,
+    joint,
+    listed,
+    log_counts,
+    log_sum_exp,
+    moments,
+    one_of,
+    quadrature,
+)
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_means, assert_moments, assert_rounded
 
 
@@ -49,6 +61,7 @@ CASES = {
     "bernoulli": Case(units.Bernoulli, [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Case(units.Spin, [listed(-1, 1)] * 3, np.zeros(3)),
     "softmax": Case(lambda **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
+    "optional": Case(lambda **o: units.OptionalSoftmax(3, **o), [at_most_one_of(3)] * 2, np.zeros(6)),
     "binomial": Case(lambda **o: units.Binomial(4, **o), [counts(4)] * 3, np.zeros(3)),
     "gaussian-unit": real(units.Gaussian, 1.0),
     "gaussian-scalar": real(units.Gaussian, 2.3, precision=2.3),
@@ -391,6 +404,7 @@ ROWS = {
     "bernoulli": ([(0, 1, 1)], [(0, 0.3, 1)], [-0.01, 1.01, 255.0]),
     "spin": ([(-1, 1, 1)], [], [0.0, 0.5, -0.99, 2.0]),
     "softmax": ([(0, 1, 0, 1, 0, 0)], [(0.2, 0.3, 0.5, 1, 0, 0)], [1.0, 0.5, -1.0, 2.0]),
+    "optional": ([(0, 1, 0, 1, 0, 0), (0, 0, 0, 1, 0, 0)], [(0.2, 0.3, 0.1, 1, 0, 0)], [1.0, 0.5, -1.0, 2.0]),
     "binomial": ([(0, 4, 3)], [(0.5, 4, 3)], [-1.0, 4.01, 5.0]),
     "gaussian-unit": ([(-3, 0.25, 100)], [], []),
     "relu-unit": ([(0, 0.25, 100)], [], [-1e-3, -5.0]),
@@ -431,7 +445,7 @@ def test_what_belongs_together(name):
 def _groups(name: str) -> list[list[int]]:
     """Of each column, where its softmax group starts, or a place beyond all columns."""
     return [
-        [0] if name == "softmax" and i < 3 else [3] if name == "softmax" else [1] if name == "mixed" else [99]
+        [i // 3 * 3] if name in ("softmax", "optional") else [1] if name == "mixed" else [99]
         for i in range(width(name))
     ]
 
@@ -471,6 +485,7 @@ def test_fields_at_a_temperature(name):
 ADAPTED = {
     "bernoulli": ([0.25, 0, 1], [25.5 / 101, 0.5 / 101, 100.5 / 101]),
     "spin": ([-0.5, -1, 1], [2 * 25.5 / 101 - 1, 1 / 101 - 1, 1 - 1 / 101]),
+    "optional": ([0.25, 0.5, 0, 1, 0, 0], np.array([25.5, 50.5, 0.5, 100.5, 0.5, 0.5]) / 102),
     "softmax": ([0.25, 0.75, 0, 1, 0, 0], np.array([25.5, 75.5, 0.5, 100.5, 0.5, 0.5]) / 101.5),
     "binomial": ([1.0, 0, 4], 4 * np.array([100.5, 0.5, 400.5]) / 401),
     "gaussian": ([0.25, 0, 1], [0.25, 0, 1]),
