@@ -22,7 +22,7 @@ _EAGER_STEPS, _GRAPH_STEPS = 12, 2000
 _CLIPNORM = 10.0
 
 
-def how_to_run(num_steps: int) -> dict[str, bool]:
+def how_to_run(num_steps: int) -> dict[str, Any]:
     """Arguments of `compile` for so many steps: compiling takes seconds, and a search makes many short trainings."""
     return {"run_eagerly": num_steps <= _EAGER_STEPS, "jit_compile": num_steps > _GRAPH_STEPS}
 
