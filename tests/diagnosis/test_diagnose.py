@@ -95,6 +95,7 @@ def test_exact_samples_judge_a_model_whose_chains_stay():
     x = rows(magnet(), 400)
     found = diagnose(magnet(), x, num_steps=50)
     assert {finding.verdict for finding in found.findings if finding.name != "mixing"} == {"ok"}
+    assert "exact samples have" in found["correlations"].says
     assert found["mixing"].verdict == "look"
     assert "Exact samples" in found["mixing"].advice
 
