@@ -38,6 +38,7 @@ EXAMPLE = {"n_components": 100, "learning_rate": 0.06, "n_iter": 10, "random_sta
 FEATURES = {
     "pixels": [],
     "BernoulliRBM, 10 epochs": [BernoulliRBM(**EXAMPLE)],
+    "BernoulliRBM, 60 epochs": [BernoulliRBM(**{**EXAMPLE, "n_iter": 60})],
     "RBMTransformer, 10 epochs": [RBMTransformer(**EXAMPLE)],
 }
 
@@ -57,6 +58,16 @@ def measured(name, steps):
 fitted = {name: measured(name, steps) for name, steps in FEATURES.items()}
 
 # %% [markdown]
+# Measured once on the test rows, where 0.005 is a standard error: 0.785 from pixels, 0.9455 from `BernoulliRBM` in
+# 0.7 s, 0.9421 from `RBMTransformer` in 4.3 s. So here the two are equally good, and scikit-learn is faster: ours is
+# not better in the same time. What you gain by the change is the rest: other units and samplers, samples, likelihoods,
+# all of `model_`. On rows as large as MNIST's an update of ours takes 0.6 times as long as scikit-learn's.
+#
+# On a fifth of the training rows, held out, `BernoulliRBM` reached 0.9451, and 0.931 after 60 epochs, which take as long
+# as ours; `RBMTransformer` 0.9423. Others were worse: centred gradients (0.911), those with contrastive divergence
+# (0.903), ReLU hidden units with centred gradients (0.857).
+
+# %% [markdown]
 # ## What the features look for
 #
 # Each picture is the weights of a feature, from blue (a dark pixel speaks for it) to red (a bright one does).
@@ -65,7 +76,7 @@ fitted = {name: measured(name, steps) for name, steps in FEATURES.items()}
 figure, axes = plt.subplots(2, 12, figsize=(12, 2.6), layout="constrained")
 for row, name in zip(axes, ["BernoulliRBM, 10 epochs", "RBMTransformer, 10 epochs"], strict=True):
     weights = fitted[name][-1].components_
-    most = np.abs(weights).max()
+    most = np.quantile(np.abs(weights), 0.99)
     for axis, weight in zip(row, weights, strict=False):
         axis.imshow(weight.reshape(8, 8), cmap="RdBu_r", vmin=-most, vmax=most)
         axis.set(xticks=[], yticks=[])
