@@ -9,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from keras_rbm import samplers
 from keras_rbm.likelihood import pseudo_log_likelihood
 from keras_rbm.models import RBM
 from keras_rbm.sklearn.estimator import MachineEstimator, machine_streams
@@ -44,8 +45,8 @@ def _has_two_states(estimator: Any) -> bool:
 class RBMTransformer(Weights, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MachineEstimator):
     """An RBM whose hidden units' means are features: takes the place of `sklearn.neural_network.BernoulliRBM`.
 
-    Unlike there, visible biases start from the data's means, gradients are centred, rows come in a new order each
-    epoch, and values outside [0, 1] are not taken for probabilities.
+    Unlike there, visible biases start from the data's means, rows come in a new order each epoch, and values outside
+    [0, 1] are not taken for probabilities.
 
     Args:
         n_components: number of hidden units.
@@ -54,7 +55,10 @@ class RBMTransformer(Weights, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         n_iter: epochs.
         visible: `"auto"` is `"bernoulli"` where all values are in [0, 1], otherwise `"gaussian"`, which sees columns
             of mean 0 and deviation 1; or any kind of unit that `keras_rbm.RBM` takes.
-        hidden, sampler: as in `keras_rbm.RBM`.
+        hidden: kind of the hidden units, as in `keras_rbm.RBM`.
+        sampler: `"pcd"`, persistent contrastive divergence with as many chains as a batch has rows, is what
+            `BernoulliRBM` does; or as in `keras_rbm.RBM`.
+        centered: whether to follow the centred gradient, which gives a better model and features that are less sparse.
         verbose: whether to log each epoch.
         random_state: an integer, a `RandomState` or `None`.
 
@@ -81,6 +85,7 @@ class RBMTransformer(Weights, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         visible: Any = "auto",
         hidden: Any = "bernoulli",
         sampler: Any = "pcd",
+        centered: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -91,6 +96,7 @@ class RBMTransformer(Weights, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.visible = visible
         self.hidden = hidden
         self.sampler = sampler
+        self.centered = centered
         self.verbose = verbose
         self.random_state = random_state
 
@@ -102,7 +108,12 @@ class RBMTransformer(Weights, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _rbm(self) -> RBM:
         hidden = own_units(self.hidden, self._inputs.dtype)
-        return RBM(self.n_components, hidden=hidden, sampler=self._own(self.sampler), **self._options())
+        sampler = self._own(
+            samplers.PCD(num_chains=self.batch_size, dtype=self._inputs.dtype)
+            if self.sampler == "pcd"
+            else self.sampler
+        )
+        return RBM(self.n_components, hidden=hidden, sampler=sampler, **self._options(centered=self.centered))
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Goes once through `X`, in batches; the first call settles the kind of visible units and their scales."""
