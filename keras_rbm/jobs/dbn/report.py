@@ -30,7 +30,7 @@ def measure(run: DBNRun) -> dict[str, str]:
     for name, net in nets.items():
         if net is not None:
             correct = net.predict(data.x_test, batch_size=1000, verbose=0).argmax(1) == data.y_test
-            found[f"test accuracy, {name}"] = _accuracy(correct)
+            found[f"test accuracy, {name}"] = accuracy(correct)
     return found
 
 
@@ -83,10 +83,11 @@ def logistic_regression(run: DBNRun) -> dict[str, str]:
     rows = run.training_rows
     model = LogisticRegression(max_iter=300, tol=1e-3).fit(run.data.x_train[rows], run.data.y_train[rows])
     correct = model.predict(run.data.x_test) == run.data.y_test
-    return {"test accuracy, logistic regression on pixels": _accuracy(correct)}
+    return {"test accuracy, logistic regression on pixels": accuracy(correct)}
 
 
-def _accuracy(correct: np.ndarray) -> str:
+def accuracy(correct: np.ndarray) -> str:
+    """A share, in words."""
     return f"{100 * correct.mean():.2f} % ({np.sum(~correct)} errors in {len(correct)})"
 
 
