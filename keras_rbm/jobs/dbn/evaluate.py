@@ -4,46 +4,58 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_rbm import datasets
+from keras_rbm import datasets, likelihood
 from keras_rbm.arguments import checked_seed, positive_integer
+from keras_rbm.datasets import midi
 from keras_rbm.diagnosis import Diagnosis, diagnose
 from keras_rbm.files import replacing
 from keras_rbm.jobs import measures
 from keras_rbm.jobs.dbn import report, stored
-from keras_rbm.models import DBM, DBN, RBM
+from keras_rbm.jobs.measures import Measure
+from keras_rbm.models.labelled import Labelled
+from keras_rbm.models.sequence.generator import Generator
+
+#: Chains, temperatures and sweeps before reverse AIS.
+_OF_ROWS, _OF_TUNES = (100, 10_000, 10_000), (10, 200, 100)
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     """Measures a finished run or a saved model on a test set, likelihoods included."""
-    settings = {"num_chains": options.chains, "num_temperatures": options.temperatures, "burn_in": options.burn_in}
-    for name, value in settings.items():
-        positive_integer(value, name)
+    settings = _settings(options, _OF_ROWS)
     checked_seed(options.seed)
     if options.picture and options.picture.suffix != ".png":
         raise ValueError(f"--picture is a .png file. Received: {options.picture}")
     found: dict[str, str] = {}
-    if options.path.is_dir():
+    path = stored.named(options.path)
+    if path.suffix != ".keras" and not path.is_file():
         if options.dataset or options.binarize:
             raise ValueError("A run knows its data. Received: --dataset or --binarize with a folder. Leave them out.")
-        run = stored.run_in(options.path)
+        run = stored.run_in(path)
         seed = run.config.seed if options.seed is None else options.seed
         model, data, binarize = run.dbn, run.data, run.config.binarize
         found = report.measure(run)
     else:
-        seed, model = options.seed or 0, _saved_model(options)
+        seed, model = options.seed or 0, stored.machine_at(path)
+        if isinstance(model, Generator):
+            return _tunes(model, options)
+        if not options.dataset:
+            raise ValueError(f"A saved model needs --dataset to be measured on. Received: {options.path} alone")
         data, binarize = datasets.load(options.dataset), options.binarize or "sample"
     test, train = (datasets.binarized(x, binarize, seed) for x in (data.x_test, data.x_train))
     if not found:
         found["reconstruction error, test set"] = report.reconstruction(model, test)
+        if isinstance(model, Labelled) and model.num_classes and data.y_test is not None:
+            found["test accuracy, label units"] = report.accuracy(model.classify(test) == data.y_test)
     drawn = f", seed {seed}: drawn here, not a published binary file" if binarize == "sample" else ""
     print(f"{len(test)} test cases of {data.name}, made states by: {binarize}{drawn}")
     found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
-    diagnosis = _diagnosis(model, train, test, options, seed)
+    diagnosis = _diagnosis(model, train, test, options.picture, settings["burn_in"], seed)
     print("", diagnosis, sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
     said = diagnosis if isinstance(diagnosis, str) else [asdict(finding) for finding in diagnosis.findings]
@@ -51,28 +63,44 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _diagnosis(
-    model: Any, train: np.ndarray, test: np.ndarray, options: argparse.Namespace, seed: int
+    model: Any, train: np.ndarray, test: np.ndarray, picture: Path | None, num_steps: int, seed: int
 ) -> Diagnosis | str:
     """What was found, drawn too where that was asked for; or why there is nothing."""
     try:
-        found = diagnose(model, train, test, num_steps=min(500, options.burn_in), num_temperatures=None, seed=seed)
+        found = diagnose(model, train, test, num_steps=min(500, num_steps), num_temperatures=None, seed=seed)
     except ValueError as error:
         return f"No diagnosis: {error}"
-    if options.picture:
-        with replacing(options.picture) as part:
+    if picture:
+        with replacing(picture) as part:
             found.figure().savefig(part)
     return found
 
 
-def _saved_model(options: argparse.Namespace) -> RBM | DBN | DBM:
-    if not options.path.is_file():
-        raise FileNotFoundError(f"There is no run and no model at {options.path}")
-    if options.path.suffix != ".keras" or not options.dataset:
-        raise ValueError(
-            "A saved model is a .keras file, and needs --dataset to be measured on. "
-            f"Received: {options.path}, --dataset {options.dataset}"
-        )
-    model = stored.model_at(options.path)
-    if not isinstance(model, (RBM, DBN, DBM)):
-        raise TypeError(f"Likelihoods are those of an RBM, a DBN or a DBM. Received: {type(model).__name__}")
-    return model
+def _tunes(model: Generator, options: argparse.Namespace) -> dict[str, Any]:
+    """Measures a sequence model on the test part of tunes."""
+    if options.binarize:
+        raise ValueError("Tunes are states. Received: --binarize with a sequence model. Leave it out.")
+    tunes = midi.load(options.dataset) if options.dataset else datasets.folk_tunes()
+    seed = options.seed or 0
+    x, mask = datasets.subsequences(tunes.split(seed=seed)[2], None)
+    settings: dict[str, Any] = _settings(options, _OF_TUNES)
+    result = likelihood.frame_log_likelihood(model, x, mask, **settings, seed=seed)
+    figures = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS)"
+    words = f"{result.lower:.2f} (log Z is exact)" if result.exact else figures
+    bounds = {"nats_lower": result.lower, "nats_upper": result.upper}
+    found: dict[str, str] = {"log-likelihood, test tunes": Measure(f"{words} nats a frame", **bounds)}
+    if result.accuracy is not None:
+        words = f"{100 * result.accuracy:.1f} %"
+        found["expected accuracy, test tunes"] = Measure(words, accuracy=result.accuracy)
+    print(f"{len(x)} test tunes of {tunes.name}, a tenth of them, seed {seed}")
+    print(*measures.lines(found), sep="\n")
+    how = {"dataset": tunes.name, "test_tunes": len(x), "seed": seed}
+    return {**how, **settings, "measured": measures.as_json(found)}
+
+
+def _settings(options: argparse.Namespace, usual: tuple[int, int, int]) -> dict[str, int]:
+    given = {"num_chains": options.chains, "num_temperatures": options.temperatures, "burn_in": options.burn_in}
+    return {
+        name: positive_integer(often if value is None else value, name)
+        for often, (name, value) in zip(usual, given.items(), strict=True)
+    }

@@ -36,7 +36,7 @@ def measure(run: DBNRun) -> dict[str, str]:
         name = f"pseudo-log-likelihood of the first RBM, validation set, mean of the last {len(last)} epochs"
         found[name] = Measure(f"{np.mean(last):.1f} nats a case", nats=float(np.mean(last)))
     if run.classifier is not None:
-        found["test accuracy, fine-tuned DBN"] = _accuracy(_correct(run, run.classifier))
+        found["test accuracy, fine-tuned DBN"] = accuracy(_correct(run, run.classifier))
     return found
 
 
@@ -99,7 +99,7 @@ def beside(run: DBNRun) -> dict[str, str]:
     correct = {name: classes == data.y_test for name, classes in found.items()}
     if run.rival is not None:
         correct = {"rectifiers from random weights": _correct(run, run.rival), **correct}
-    measured = {f"test accuracy, {name}": _accuracy(each) for name, each in correct.items()}
+    measured = {f"test accuracy, {name}": accuracy(each) for name, each in correct.items()}
     if run.classifier is not None:
         question = f"does pretraining pay with {len(rows)} labels"
         measured[question] = rivals.verdict(_correct(run, run.classifier), correct)
@@ -111,7 +111,8 @@ def _correct(run: DBNRun, net: keras.Model) -> np.ndarray:
     return net.predict(run.data.x_test, batch_size=1000, verbose=0).argmax(1) == run.data.y_test
 
 
-def _accuracy(correct: np.ndarray) -> str:
+def accuracy(correct: np.ndarray) -> str:
+    """A share, in words."""
     errors = np.sum(~correct)
     words = f"{100 * correct.mean():.2f} % ({errors} errors in {len(correct)})"
     return Measure(words, accuracy=correct.mean(), errors=errors, cases=len(correct))

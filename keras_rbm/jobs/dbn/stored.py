@@ -8,11 +8,13 @@ from pathlib import Path
 
 import keras
 
-from keras_rbm import models, regularizers  # noqa: F401  all that a saved model may be made of
+from keras_rbm import models, pretrained, regularizers  # noqa: F401  all that a saved model may be made of
 from keras_rbm.jobs import recipes
 from keras_rbm.jobs.dbn.config import DBNConfig
 from keras_rbm.jobs.dbn.run import DBNRun
 from keras_rbm.models import DBN
+from keras_rbm.models.machine import Machine
+from keras_rbm.models.sequence.generator import Generator
 
 
 def run_in(folder: Path) -> DBNRun:
@@ -35,6 +37,34 @@ def run_in(folder: Path) -> DBNRun:
         if not isinstance(run.dbn, DBN):
             raise TypeError(f"dbn.keras holds a {type(run.dbn).__name__}")
     return run
+
+
+def named(path: Path) -> Path:
+    """A path or, where there is nothing and it is the name of a pretrained model, that of its run or its file."""
+    if path.exists() or str(path) not in pretrained.names():
+        return path
+    file = pretrained.path(str(path))
+    return file.parent if (file.parent / recipes.NAME).exists() else file
+
+
+def machine_at(path: Path) -> Machine | Generator:
+    """The model of this package in a `.keras` file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it cannot be read, or is another file.
+        TypeError: if the model is another.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no run and no model at {path}. Pretrained models are {', '.join(pretrained.names())}"
+        )
+    if path.suffix != ".keras":
+        raise ValueError(f"A saved model is a .keras file. Received: {path}")
+    model = model_at(path)
+    if not isinstance(model, (Machine, Generator)):
+        raise TypeError(f"It must be a model of this package. Received: {type(model).__name__}")
+    return model
 
 
 def model_at(path: Path) -> keras.Model:
