@@ -5,9 +5,9 @@
 # the frames before. Here you train one on seven folk tunes that come with the package, see how it does on two
 # that it never heard, beside two simple models, and let it go on.
 #
-# Ten tunes are few, and on them a chain for each note is ahead of it. With more to learn from that turns round: on the
-# 694 training tunes of Nottingham such chains have -5.17 nats a frame, the RNN-RBM of `examples/rnn_rbm_music.py` -2.08
-# to -1.89 (beside published figures there, and by its `--baselines`).
+# Ten tunes are few: on them a Markov chain for each note is slightly ahead of it. With more to learn from that turns
+# round: on the 694 training tunes of Nottingham such chains have -5.17 nats a frame, and the RNN-RBM of
+# `examples/rnn_rbm_music.py` has -2.08 to -1.89 (`--baselines` there prints the first).
 
 # %%
 import time
