@@ -131,3 +131,15 @@ for axis, table in zip(axes, TABLES, strict=True):
     axis.set(title=table, xlabel="ROC-AUC", yticks=range(len(names)), yticklabels=names[::-1])
     axis.grid(axis="x", alpha=0.3)
 plt.show()
+
+# %% [markdown]
+# ## What it shows
+#
+# Measured over three splits, table by table: on benign cells, whose anomalies are malignant ones, the RBM is ahead of
+# all others in each split, 0.967 (+- 0.006) beside 0.960 of the best rival (a Gaussian mixture) and 0.956 of the
+# isolation forest. What it needed was the whitening, which the likelihood chose; but that whitening is worth trying
+# was found on this very table. Elsewhere the RBM is not ahead: 0.991 beside 0.996 (one-class SVM) and 0.939 beside
+# 0.945 (local outlier factor) on wines, 0.970 beside 0.994 (elliptic envelope) on ones, where the likelihood chose
+# not to whiten, 0.957 beside 0.970 (SVM on whitened columns) on eights. In the mean of the five the SVM on whitened
+# columns has 0.970, the RBM 0.965, the isolation forest 0.955. The RBM takes about two seconds to learn a table where
+# the others take milliseconds.

@@ -63,8 +63,8 @@ fitted = {name: measured(name, steps) for name, steps in FEATURES.items()}
 # not better in the same time. What you gain by the change is the rest: other units and samplers, samples, likelihoods,
 # all of `model_`. On rows as large as MNIST's an update of ours takes 0.6 times as long as scikit-learn's.
 #
-# On a fifth of the training rows, held out, `BernoulliRBM` reached 0.9451, and 0.931 after 60 epochs, which take as long
-# as ours; `RBMTransformer` 0.9423. Others were worse: centred gradients (0.911), those with contrastive divergence
+# On a fifth of the training rows, held out, `BernoulliRBM` reached 0.9451, and 0.931 after 60 epochs, which take as
+# long as ours; `RBMTransformer` 0.9423. Others were worse: centred gradients (0.911), those with contrastive divergence
 # (0.903), ReLU hidden units with centred gradients (0.857).
 
 # %% [markdown]
