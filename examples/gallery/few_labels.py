@@ -167,8 +167,8 @@ plt.show()
 #
 # ## Where it does not pay
 #
-# The embedded digits are 1,437 pictures of 8x8 pixels: few to learn from, and already easy. Ten draws. The RBM's size and
-# the penalties were chosen on a quarter of the training pictures; label spreading has the settings from above.
+# The embedded digits are 1,437 pictures of 8x8 pixels: few to learn from, and already easy. Ten draws. The RBM's size
+# and the penalties were chosen on a quarter of the training pictures; label spreading has the settings from above.
 
 # %%
 small = keras_rbm.load("digits")
