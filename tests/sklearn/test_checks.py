@@ -16,7 +16,7 @@ from keras_rbm.sklearn import (
 
 # One step an epoch, which Python runs: nothing is compiled.
 SHORT = {"n_iter": 1, "batch_size": 1000}
-TUNED = {"fine_tune_iter": 12, "fine_tune_learning_rate": 0.1}
+TUNED = {"fine_tune_iter": 40, "fine_tune_learning_rate": 0.1}
 
 
 @pytest.mark.filterwarnings("ignore:Mean field")
