@@ -144,7 +144,7 @@ def test_a_stage_is_a_line_where_nobody_watches(finished):
     took = r"1 epoch in \d+:\d\d; validation"
     expected = [
         *[rf"{title}: {took} error \d+\.\d\d nats" for title in ("layer 1 of 2", "layer 2 of 2", "wake-sleep")],
-        *[rf"{title}: {took} accuracy \d+\.\d%" for title in ("fine-tuning", "from random weights")],
+        *[rf"{title}: {took} accuracy \d+\.\d%" for title in ("fine-tuning", "rectifiers beside it")],
     ]
     assert len(lines) == len(expected)
     for line, pattern in zip(lines, expected, strict=True):

@@ -130,7 +130,7 @@ class DBNRun:
             stages["wake-sleep"] = progress.Stage("wake-sleep", config.wake_sleep_epochs, work, *error)
         if self.data.y_train is not None and config.fine_tune_epochs:
             work = progress.step_work(3 * config.batch_size * sum(products))
-            for name, title in (("fine-tuning", "fine-tuning"), ("from-random-weights", "from random weights")):
+            for name, title in (("fine-tuning", "fine-tuning"), ("rectifiers", "rectifiers beside it")):
                 stages[name] = progress.Stage(title, config.fine_tune_epochs, work, *accuracy)
         return progress.Job(stages)
 
