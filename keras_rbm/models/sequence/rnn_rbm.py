@@ -397,7 +397,7 @@ class RNNRBM(Generator):
             "continue": self._continuation,
         }
         return {
-            "encode": Endpoint(self.encode, [v], "h"),
+            "encode": Endpoint(self.encode, [v], "h", ("litert",)),  # whose lists have rows of a known number
             "generate": Endpoint(ask["generate"], [*number, *counts("num_sequences")], "frames", CONVERTED),
             "continue": Endpoint(ask["continue"], [v, *number], "frames", CONVERTED),
             **frame_steps.endpoints(self),
