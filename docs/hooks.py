@@ -31,12 +31,12 @@ _TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
 {%- block stream %}
 ``` { .text .output }
-{{ output.text | trim }}
+{{ output.text.rstrip() }}
 ```
 {% endblock -%}
 {%- block data_text scoped %}
 ``` { .text .output }
-{{ output.data['text/plain'] | trim }}
+{{ output.data['text/plain'].rstrip() }}
 ```
 {% endblock -%}
 """

@@ -5,7 +5,8 @@
 # believed that was not checked: what an RBM holds probable, what its samples are worth, and how far from the truth the
 # gradient is that it learns by. The formulas: [what an RBM is](../guide/what-an-rbm-is.md).
 #
-# The data are *bars and stripes*: the 30 pictures of 4x4 pixels that consist of whole rows or of whole columns.
+# The data are *bars and stripes*: the 30 pictures of 4x4 pixels that consist of whole rows or of whole columns. It
+# takes a minute of one core; seeds are 0, and 1 for the last part.
 
 # %%
 import keras

@@ -3,7 +3,7 @@
 #
 # The same RBM on the same digits, trained by two samplers with four learning rates, constant or falling to 0. What
 # counts is the log-likelihood of digits that were not trained on. Advice that follows from it:
-# [what to choose](../guide/choosing.md).
+# [what to choose](../guide/choosing.md). It takes five minutes of one core; all seeds are 0.
 
 # %%
 import keras
@@ -91,7 +91,7 @@ for name, optimizer in optimizers.items():
 # %% [markdown]
 # ## Hidden units
 #
-# More units fit the training data better; on others there is a point from which it no longer helps.
+# More units fit better, the training data more so than others.
 
 # %%
 for units in (16, 64, 256):
