@@ -184,3 +184,7 @@ print(f"all test digits, RBM.denoise once by means: {wrong(rbm.denoise(noisy), x
 
 # %%
 draw({"data": shown, "noisy": noisy[:12]} | {name.split(" (")[0]: p[:12] for name, p in list(cleaned.items())[1:]})
+
+# %% [markdown]
+# The mean of the nearest digits and the principal components, whose numbers are chosen for this noise, are ahead here.
+# `denoise` has no choice but the number of steps, and is not told how many pixels are wrong.
