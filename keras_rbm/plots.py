@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,15 @@ _LABELS = {
     "wake_loss": "wake loss (nats a case)",
     "sleep_loss": "sleep loss (nats a case)",
 }
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that belongs to no window; a notebook shows it, whether or not pyplot was imported."""
+
+    def _repr_png_(self) -> bytes:
+        with io.BytesIO() as file:
+            self.savefig(file, format="png", dpi=100)
+            return file.getvalue()
 
 
 def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int = 1) -> np.ndarray:
@@ -106,7 +116,7 @@ def _filter_figure(
     widths, heights = zip(*[(cell * sheet.shape[1], cell * sheet.shape[0]) for sheet in sheets], strict=True)
     titled, barred = any(weights), scale == "common"
     size = (sum(widths) + 0.12 * len(sheets) + 0.7 * barred, max(heights) + 0.12 + 0.25 * titled)
-    figure = matplotlib.figure.Figure(figsize=size, layout="compressed", dpi=200)
+    figure = Figure(figsize=size, layout="compressed", dpi=200)
     panels = figure.subplots(1, len(sheets), squeeze=False, width_ratios=widths)[0]
     for axes, name, sheet in zip(panels, weights, sheets, strict=True):
         image = axes.imshow(sheet, cmap="RdBu_r", interpolation="nearest", vmin=-limit, vmax=limit)
@@ -189,7 +199,7 @@ def piano_rolls(rolls: Mapping[str, Any], dt: float, lowest: int, title: str = "
     top = max(top, bottom + 12)
     seconds = dt * max(map(len, panels.values()))
     size = (min(max(3.0 + 0.12 * seconds, 5.0), 9.0), len(panels) * (0.8 + 0.025 * (top - bottom)) + 0.6)
-    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    figure = Figure(figsize=size, layout="constrained", dpi=200)
     panes = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, (name, roll) in zip(panes, panels.items(), strict=True):
         column, start, end = held_notes(roll).T
@@ -238,7 +248,7 @@ def learning_curves(
         columns = [[(m, {"": history}) for m in metrics if m in history] for history in histories.values()]
     num_rows, (width, height) = max(map(len, columns)), (2.7, 2.2) if apart else (4.2, 2.8)
     size = (width * len(columns), height * num_rows + 0.4 + 0.3 * bool(title))
-    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    figure = Figure(figsize=size, layout="constrained", dpi=200)
     grid = figure.subplots(num_rows, len(columns), squeeze=False)
     for column, panels, name in zip(grid.T, columns, titles, strict=True):
         for axes, panel in itertools.zip_longest(column, panels):
@@ -278,7 +288,7 @@ def _sheet(
     """A figure that is one tiled picture, as large as so many cells need."""
     aspect = sheet.shape[0] / rows / (sheet.shape[1] / columns)
     size = (max(columns * _CELL + margin, 2.5), rows * _CELL * aspect + (0.35 if title else 0.1))
-    figure = matplotlib.figure.Figure(figsize=size, layout="constrained", dpi=200)
+    figure = Figure(figsize=size, layout="constrained", dpi=200)
     axes = figure.subplots()
     axes.imshow(sheet, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
     axes.set_xticks([])

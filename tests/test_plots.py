@@ -237,6 +237,7 @@ def test_figures_are_pictures(make, tmp_path):
     figure = make()
     figure.savefig(tmp_path / "figure.png")
     saved = matplotlib.image.imread(tmp_path / "figure.png")
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     pixels = plots.to_array(figure, dpi=100)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (*(int(size) for size in np.floor(figure.get_size_inches()[::-1] * 100)), 3)

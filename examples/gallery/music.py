@@ -113,7 +113,7 @@ shown = {
     "RNN-RBM, after 8 s of it": gone_on,
     "Markov chains, after 8 s": np.array(by_markov),
 }
-keras_rbm.plots.piano_rolls(shown, tunes.dt, tunes.notes[0])  # a figure, which a notebook shows
+keras_rbm.plots.piano_rolls(shown, tunes.dt, tunes.notes[0])
 
 # %%
 later = {name: [roll[heard:]] for name, roll in shown.items()} | {"training tunes": train.rolls}

@@ -121,7 +121,7 @@ rows = {
 
 
 def draw(rows):
-    _, panels = plt.subplots(len(rows), 12, figsize=(9, 0.8 * len(rows)), layout="constrained")
+    _, panels = plt.subplots(len(rows), 12, figsize=(7, 0.62 * len(rows)), layout="constrained")
     for line, (name, pictures) in zip(panels, rows.items(), strict=True):
         for axes, picture in zip(line, np.asarray(pictures), strict=True):
             axes.imshow(picture.reshape(28, 28), cmap="gray_r", vmin=0, vmax=1)

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
+from keras_rbm import plots
 from keras_rbm.diagnosis import comparison
 from keras_rbm.diagnosis.findings import Samples, explained, samples
 from keras_rbm.diagnosis.report import ORDER, Diagnosis, Finding
@@ -17,7 +18,7 @@ _MOST_POINTS = 3000
 
 def figure(diagnosis: Diagnosis) -> matplotlib.figure.Figure:
     """All that was looked at, a panel each, with its verdict."""
-    drawing = matplotlib.figure.Figure(figsize=(13, 6.4), layout="constrained", dpi=150)
+    drawing = plots.Figure(figsize=(13, 6.4), layout="constrained", dpi=150)
     panels = drawing.subplots(2, 4).ravel()
     drawn = samples(diagnosis.evidence)
     for axes, draw in zip(
