@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS, NOTEBOOKS = ROOT / "examples" / "gallery", ROOT / "docs" / "gallery"
 MAX_BYTES = 500_000
 #: What is no part of a result: colours, and what TensorFlow says of a machine when it starts.
-_NOISE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|^(?:WARNING: All log messages before absl|[IWE]0000 ).*\n", re.M)
+_NOISE = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|^(?:WARNING: All log messages before absl|WARNING:tensorflow:|[IWE]0000 ).*\n", re.M
+)
 _EMPTY = re.compile(r"|<[^<>]+ at 0x[0-9a-f]+>")
 
 
