@@ -154,10 +154,13 @@ def test_a_stage_is_a_line_where_nobody_watches(finished):
 def test_evaluate_tells_machines_what_it_tells_people(finished, capsys):
     capsys.readouterr()
     assert run("evaluate", finished, *QUICK) == 0
-    people = rows(capsys.readouterr().out)
+    measured, _, diagnosis = capsys.readouterr().out.partition("\n\n")
     assert run("evaluate", finished, *QUICK, "--json") == 0
     found = the_object(capsys.readouterr().out)
-    assert words(found) == people
+    assert words(found) == rows(measured)
+    assert {finding["name"] for finding in found["diagnosis"]} >= {"mixing", "correlations", "overfitting"}
+    for finding in found["diagnosis"]:
+        assert re.search(rf"^ *{finding['verdict']} +{finding['name']} ", diagnosis, re.M), diagnosis
     assert (found["test_cases"], found["num_chains"], found["binarize"], found["seed"]) == (360, 10, "sample", 0)
     bound = found["measured"]["variational lower bound of the log-likelihood, test set"]
     assert bound["words"].startswith(f"{bound['nats']:.3f} nats")
@@ -170,7 +173,9 @@ def test_sample_and_export_tell_machines_what_they_wrote(finished, tmp_path, cap
     assert the_object(capsys.readouterr().out) == {"output": str(picture), "num": 2, "steps": 1, "seed": None}
     assert run("export", finished, "--output", model, "--json") == 0
     found = the_object(capsys.readouterr().out)
-    assert found == {"output": str(model), "signatures": ["encode", "reconstruct", "sample"]}
+    assert (found["output"], found["format"]) == (str(model), "tf_saved_model")
+    assert {"encode", "reconstruct", "gibbs", "sample"} <= set(found["signatures"])
+    assert set(found["signatures"]) == set(tf.saved_model.load(str(model)).signatures) - {"serving_default", "serve"}
 
 
 def test_what_is_refused_is_a_line_for_machines_too(tmp_path, capsys):
