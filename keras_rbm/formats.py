@@ -74,7 +74,8 @@ def check(format: str) -> None:
     module = None if format == SAVED_MODEL else _CONVERTERS[format][1]
     if module is not None and importlib.util.find_spec(module) is None:
         raise ImportError(
-            f"{module} converts to format={format!r}, and is not installed. Run: pip install 'keras-rbm[{format}]'"
+            f"{module} converts to format={format!r}, and is not installed. Run where you installed this package from: "
+            f"pip install '.[{format}]'"
         )
 
 

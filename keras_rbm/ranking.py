@@ -42,6 +42,8 @@ def score(recommended: Any, held_out: Any) -> Ranking:
     table, lists = checked_table(held_out), np.asarray(recommended)
     if lists.ndim != 2 or len(lists) != table.shape[0] or lists.dtype.kind not in "iu":
         raise ValueError(f"`recommended` must be integers ({table.shape[0]}, k). Received: {lists.dtype} {lists.shape}")
+    if lists.size and not 0 <= lists.min() <= lists.max() < table.shape[1]:
+        raise ValueError(f"Items must be from 0 to {table.shape[1] - 1}. Received: {lists.min()} to {lists.max()}")
     if (np.diff(np.sort(lists, 1), axis=1) == 0).any():
         raise ValueError("An item is recommended once to a user. Received: a list that has one twice")
     number = np.diff(table.indptr)

@@ -45,3 +45,9 @@ def test_bad_lists(lists, message):
 def test_nothing_held_out():
     with pytest.raises(ValueError, match=r"held out\. Received: none"):
         ranking.score([[0, 1]], sparse.csr_array((1, 2)))
+
+
+@pytest.mark.parametrize("item", [-1, 3])
+def test_items_that_are_none(item):
+    with pytest.raises(ValueError, match=f"Items must be from 0 to 2. Received: {item} to {item}"):
+        ranking.score([[item]], sparse.csr_array([[1.0, 0, 2]]))

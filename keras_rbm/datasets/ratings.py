@@ -57,8 +57,24 @@ def rating_table(users: Any, items: Any, values: Any) -> Ratings:
 
 def read_ratings(path: Any, delimiter: str = "\t", skip_rows: int = 0) -> Ratings:
     """Ratings of a text file whose first three columns are user, item and rating: MovieLens' `u.data` as it stands,
-    its `ratings.csv` with `delimiter=","` and `skip_rows=1`."""
-    columns = np.loadtxt(Path(path), str, delimiter=delimiter, skiprows=skip_rows, usecols=(0, 1, 2), ndmin=2)
+    its `ratings.csv` with `delimiter=","` and `skip_rows=1`. Names are words.
+
+    Raises:
+        ValueError: if a line has fewer columns, a rating is no number, or `delimiter` is not one character.
+    """
+    if len(delimiter) != 1:
+        raise ValueError(f"`delimiter` must be one character. Received: {delimiter!r}. Replace it in the file.")
+    columns = np.loadtxt(
+        Path(path),
+        str,
+        delimiter=delimiter,
+        skiprows=skip_rows,
+        usecols=(0, 1, 2),
+        ndmin=2,
+        comments=None,
+        quotechar='"',
+        encoding="utf-8-sig",
+    )
     return rating_table(columns[:, 0], columns[:, 1], columns[:, 2].astype("float32"))
 
 
@@ -116,6 +132,11 @@ def split_ratings(table: Any, held_out: float = 0.25, seed: int = 0) -> tuple[sp
     return part(~last), part(last)
 
 
+def is_table(x: Any) -> bool:
+    """Whether these are ratings: a sparse table, or one with names."""
+    return isinstance(x, Ratings) or sparse.issparse(x)
+
+
 def checked_table(table: Any) -> sparse.csr_array:
     """`table` as CSR without stored zeros.
 
@@ -123,6 +144,7 @@ def checked_table(table: Any) -> sparse.csr_array:
         TypeError: if it is not sparse.
         ValueError: if it has no rows or no columns.
     """
+    table = table.table if isinstance(table, Ratings) else table
     if not sparse.issparse(table):
         raise TypeError(
             "Ratings must be a scipy.sparse table (users, items). "
@@ -149,9 +171,10 @@ class OneHot:
 
     def __init__(self, table: Any, values: Sequence[float]) -> None:
         self.table = checked_table(table)
-        known = np.asarray(values, self.table.dtype)
-        self.codes = np.minimum(np.searchsorted(known, self.table.data), len(known) - 1)
-        if len(wrong := self.table.data[known[self.codes] != self.table.data]):
+        ratings = self.table.data if self.table.dtype.kind in "fc" else self.table.data.astype("float64")
+        known = np.asarray(values, ratings.dtype)  # integers would cut values off
+        self.codes = np.minimum(np.searchsorted(known, ratings), len(known) - 1)
+        if len(wrong := ratings[known[self.codes] != ratings]):
             raise ValueError(
                 f"Ratings must be among {', '.join(f'{value:g}' for value in values)}. Received: {wrong[0]:g}. Give "
                 "RatingsRBM(values=...) those that there are."
@@ -192,6 +215,8 @@ def rating_batches(
     """Batches of users, one-hot, uint8, `(batch, items * values)`, in a new order each pass; see `OneHot`."""
     encoded = OneHot(table, values)
     positive_integer(batch_size, "batch_size")
+    if not encoded.table.nnz:
+        raise ValueError(f"There must be ratings to learn from. Received: none in a table {encoded.table.shape}")
 
     @tf.autograph.experimental.do_not_convert
     def dense(rows: tf.Tensor) -> tf.Tensor:

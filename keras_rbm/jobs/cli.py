@@ -77,7 +77,7 @@ def check_place(output: Path | None) -> None:
 
 def _is_of_users(error: Exception) -> bool:
     """Whether its line says what to do; of any other error the traceback is what helps."""
-    known = (ValueError, TypeError, OSError, FloatingPointError, MemoryError)
+    known = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
     in_h5py = isinstance(error, RuntimeError) and re.search(_H5PY, str(error))
     return bool(isinstance(error, known) or in_h5py or _is_tensorflows(error))
 

@@ -8,11 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
-from keras_rbm import samplers
+from keras_rbm import checks, samplers
 from keras_rbm.arguments import positive_integer
-from keras_rbm.datasets.ratings import OneHot, rating_batches
+from keras_rbm.datasets.ratings import OneHot, is_table, rating_batches
 from keras_rbm.models.rbm import RBM
 from keras_rbm.models.sequence.frame_rbms import FrameRBMs
 from keras_rbm.units import OptionalSoftmax
@@ -94,20 +93,32 @@ class RatingsRBM(RBM):
     # --- data
 
     def _one_hot(self, x: Any, batch_size: int | None, shuffle: bool = False) -> tuple[Any, int | None]:
-        """Batches of a sparse table, which have a size already; all else as it is."""
-        if not sparse.issparse(x):
-            return x, batch_size
-        return rating_batches(x, self.values, batch_size or 32, shuffle), None
+        """Batches of a table of ratings, which have a size already; all else as it is."""
+        if is_table(x):
+            return rating_batches(x, self.values, 32 if batch_size is None else batch_size, shuffle), None
+        if checks.is_array(x) and np.size(x) and np.max(x) > 1:
+            raise ValueError(
+                f"Ratings come as a scipy.sparse table. Received: an array, max={np.max(x):g}. Give "
+                "scipy.sparse.csr_array(x), where 0 is no rating."
+            )
+        return x, batch_size
+
+    def _as_states(self, x: Any, width: int | None = None) -> tf.Tensor:
+        if not is_table(x):
+            return super()._as_states(x, width)
+        encoded = self._encoded(x) if self.built else OneHot(x, self.values)
+        return super()._as_states(encoded.rows(np.arange(len(encoded))), width)
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        if sparse.issparse(kwargs.get("validation_data")):
-            kwargs["validation_data"] = self._one_hot(kwargs["validation_data"], batch_size)[0]
+        held_out = kwargs.get("validation_data")
+        held_out = held_out[0] if isinstance(held_out, tuple) and not is_table(held_out) else held_out
+        if is_table(held_out):
+            kwargs["validation_data"] = self._one_hot(held_out, batch_size)[0]
         x, batch_size = self._one_hot(x, batch_size, kwargs.get("shuffle", True))
         return super().fit(x, y, batch_size, *args, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if sparse.issparse(x):
-            x, kwargs["batch_size"] = self._one_hot(x, kwargs.get("batch_size"))
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        x, kwargs["batch_size"] = self._one_hot(x, batch_size)
         return super().evaluate(x, y, *args, **kwargs)
 
     def adapt(self, data: Any) -> None:
@@ -151,7 +162,7 @@ class RatingsRBM(RBM):
         encoded = self._encoded(known)
         users, items = (np.asarray(numbers) for numbers in (users, items))
         for name, numbers, most in zip(("users", "items"), (users, items), encoded.table.shape, strict=True):
-            if numbers.shape != (len(users),) or numbers.dtype.kind not in "iu":
+            if numbers.ndim != 1 or numbers.shape != users.shape or numbers.dtype.kind not in "iu":
                 raise ValueError(f"`{name}` must be integers (pairs,). Received: {numbers.dtype} {numbers.shape}")
             if len(numbers) and not 0 <= numbers.min() <= numbers.max() < most:
                 raise ValueError(f"`{name}` must be from 0 to {most - 1}. Received: {numbers.min()} to {numbers.max()}")
@@ -190,9 +201,13 @@ class RatingsRBM(RBM):
             ValueError: if the table does not fit, or a user has less than `k` items left.
         """
         encoded, k = self._encoded(known), positive_integer(k, "k")
-        left = encoded.table.shape[1] - int(np.diff(encoded.table.indptr).max())
+        rated = np.diff(encoded.table.indptr)
+        left = encoded.table.shape[1] - int(rated.max())
         if k > left:
-            raise ValueError(f"`k` must be at most {left}: a user has no more items left. Received: k={k}")
+            raise ValueError(
+                f"`k` must be at most {left}: the user of row {rated.argmax()} has no more items left. "
+                f"Received: k={k}. Take fewer, or leave such rows out."
+            )
         best, scores = zip(*self._ranked(encoded, k), strict=True)
         return np.concatenate(best), np.concatenate(scores)
 

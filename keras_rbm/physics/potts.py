@@ -119,6 +119,8 @@ def _sites(group: units.Unit) -> list[np.ndarray]:
     Raises:
         ValueError: if units are of another kind.
     """
+    if isinstance(group, units.OptionalSoftmax):  # none is a state, the first
+        return [np.eye(group.num_states + 1)[1:]] * (group.width // group.num_states)
     if isinstance(group, units.Softmax):
         return [np.eye(group.num_states)] * (group.width // group.num_states)
     if group.is_binary:

@@ -39,8 +39,11 @@ def to_sklearn(rbm: RBM) -> BernoulliRBM:
     """A fitted `BernoulliRBM` with the parameters of an RBM, which needs nothing of this package.
 
     Raises:
+        TypeError: if it is no RBM.
         ValueError: if the RBM is not built, not tied, or has units that are not Bernoulli.
     """
+    if not isinstance(rbm, RBM):
+        raise TypeError(f"An RBM becomes a BernoulliRBM; of an estimator give `model_`. Received: {type(rbm).__name__}")
     kinds = [type(rbm.visible), type(rbm.hidden)]
     if not rbm.built or not rbm.tied or kinds != [Bernoulli, Bernoulli]:
         raise ValueError(

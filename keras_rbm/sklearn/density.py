@@ -184,7 +184,8 @@ class RBMOutlierDetector(OutlierMixin, EnergyEstimator):
         if not isinstance(self.contamination, numbers.Real) or not 0 < self.contamination <= 0.5:
             raise ValueError(f"`contamination` must be in (0, 0.5]. Received: contamination={self.contamination!r}")
         X = self._fit(X)
-        self.offset_ = float(np.percentile(self.score_samples(X), 100 * self.contamination))
+        scores = -self._inputs.ask(self.model_.free_energy, X)  # X has lost its columns' names
+        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:

@@ -42,14 +42,14 @@ class MachineEstimator(BaseEstimator):
     model_: Machine
     _inputs: Inputs
 
-    def _look_at(self, X: Any, y: Any = None) -> Any:
+    def _look_at(self, X: Any, y: Any = "no_validation") -> Any:
         """The data that `fit` is given, checked; what else it needs is drawn.
 
         Raises:
             ValueError: for data that are no finite numbers, or arguments out of range.
         """
         options = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
-        X = validate_data(self, X, **options) if y is None else validate_data(self, X, y, **options)
+        X = validate_data(self, X, y, **options)
         self._check_arguments()
         self._inputs = self._inputs_of(X[0] if isinstance(X, tuple) else X)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))

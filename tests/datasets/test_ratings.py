@@ -96,3 +96,14 @@ def test_batches():
     assert np.any(passes[0] != passes[1])
     in_order = datasets.rating_batches(table, (1, 2), 2, shuffle=False)
     np.testing.assert_array_equal(np.concatenate(list(in_order.as_numpy_iterator())), dense)
+
+
+def test_files_as_programs_write_them(tmp_path):
+    """A mark of the byte order, quotes around a comma, a number sign in a name."""
+    path = tmp_path / "ratings.csv"
+    path.write_text('\ufeffuser,item,rating\n1,"Me, myself",3\n1,Album #1,5\n', encoding="utf-8")
+    found = datasets.read_ratings(path, delimiter=",", skip_rows=1)
+    assert list(found.items) == ["Album #1", "Me, myself"]
+    np.testing.assert_array_equal(found.table.toarray(), [[5, 3]])
+    with pytest.raises(ValueError, match=r"one character\. Received: '::'"):
+        datasets.read_ratings(path, delimiter="::")

@@ -226,8 +226,36 @@ def sparse_of(*rows) -> sparse.csr_array:
             "`items` must be from 0 to 2",
         ),
         (lambda: random_rbm().predict_ratings(sparse_of([1, 0, 0]), [0, 0], [1]), ValueError, r"integers \(pairs,\)"),
+        (lambda: random_rbm().predict_ratings(sparse_of([1, 0, 0]), 0, 1), ValueError, r"integers \(pairs,\)"),
+        (
+            lambda: RatingsRBM(3).adapt(np.array([[1, 0, 4]])),
+            ValueError,
+            r"an array, max=4. Give scipy.sparse.csr_array",
+        ),
+        (lambda: RatingsRBM(3).adapt(sparse_of([0, 0])), ValueError, "must be ratings to learn from"),
+        (
+            lambda: RatingsRBM(3, (1.5, 2.5)).adapt(sparse.csr_array([[1, 2]])),
+            ValueError,
+            "among 1.5, 2.5. Received: 1",
+        ),
+        (lambda: random_rbm().recommend(sparse_of([0, 0, 0], [1, 0, 2]), 2), ValueError, "user of row 1 has no more"),
     ],
 )
 def test_bad_input(act, error, message):
     with pytest.raises(error, match=message):
         act()
+
+
+def test_tables_with_names_and_pairs_of_validation_data_are_tables():
+    names = datasets.rating_table(["a", "a", "b"], ["x", "y", "z"], [1, 4, 2])
+    rbm = RatingsRBM(3, (1, 2, 4), seed=0)
+    rbm.compile("sgd", run_eagerly=True)
+    rbm.fit(names, epochs=1, verbose=0, validation_data=(names, None))
+    dense = next(iter(datasets.rating_batches(names, rbm.values, shuffle=False)))
+    np.testing.assert_array_equal(rbm.encode(names), rbm.encode(np.asarray(dense, "float32")))
+    assert rbm.evaluate(names, None, 1, verbose=0)
+
+
+def test_integers_of_few_bits_are_ratings_too():
+    table = sparse.csr_array(np.array([[1, 0], [0, 1]], "int8"))
+    np.testing.assert_array_equal(datasets.ratings.OneHot(table, (1, 1000)).codes, [0, 0])

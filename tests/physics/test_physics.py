@@ -196,3 +196,16 @@ def test_qubo_out_and_in():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_none_is_a_state_of_an_optional_site():
+    """Rows of one of three or none, the hidden units' states beside: the machine's energies, in either gauge."""
+    rbm = machine(units.OptionalSoftmax(3, dtype="float64"), "bernoulli", 6, 2)
+    potts, options = Potts.of(rbm), np.vstack([np.zeros(3), np.eye(3)])
+    assert tuple(potts.num_states) == (4, 4, 2, 2)
+    for v in ([1, 0], [0, 3], [2, 2], [0, 0]):
+        h = np.array([[0.0, 1.0]])
+        energy = float(rbm.energy(options[v].reshape(1, -1), h)[0])
+        one_hot_row = np.concatenate([*np.eye(4)[v], [1, 0], [0, 1]])[None]
+        assert_rounded(potts.energy(one_hot_row), [energy])
+        assert_rounded(potts.zero_sum().energy(one_hot_row), [energy])
