@@ -14,8 +14,8 @@ from keras_rbm.files import replacing
 
 #: What TensorBoard counts in batches.
 _OF_BATCHES = ("batch_", "evaluation_")
-#: What Keras's monitors change when they are first asked, and would change once more.
-_SET_WHEN_USED = ("min_delta",)
+#: What Keras's callbacks set anew each time: monitors when they are first asked, a log when it finds its file.
+_SET_WHEN_USED = ("min_delta", "append_header")
 #: How its files are named: then come the seconds since 1970.
 _EVENTS = "events.out.tfevents."
 

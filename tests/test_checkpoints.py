@@ -363,6 +363,23 @@ def test_a_learning_rate_that_falls_on_a_plateau_goes_on_falling(tmp_path):
     assert_equal(resumed, whole)
 
 
+def test_a_log_has_one_header_after_two_kills(tmp_path):
+    """The first comes after a row was written and before its checkpoint was, so the row is taken out again."""
+
+    class KillOnce(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise Killed
+
+    def log():
+        return keras.callbacks.CSVLogger(str(tmp_path / "log.csv"), append=True)
+
+    for last in ([KillOnce(), Checkpoint(tmp_path)], [Checkpoint(tmp_path), Kill()]):
+        with pytest.raises(Killed):
+            fit(rbm(), [log(), *last], epochs=5)
+    fit(rbm(), [log(), Checkpoint(tmp_path)], epochs=5)
+    assert [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().split()] == ["epoch", *"01234"]
+
+
 def test_a_log_of_several_trainings_keeps_all_rows_when_they_are_run_again(tmp_path):
     def script():
         for name in ("first", "second"):

@@ -15,6 +15,7 @@ def killed(*words: str) -> str:
     return result.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_ten_kills_cost_nothing():
     assert "0 unresumable, 0 different" in killed("--kills", "10", "--jobs", "fit", "--aimed")
 

@@ -95,6 +95,8 @@ def assert_mirrored(model) -> None:
         np.testing.assert_array_equal(*map(np.asarray, copies), err_msg=x.path)
 
 
+#: Of these a step differs little from that of others: they are slow tests.
+LIKE_OTHERS = ("RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM")
 ROUNDED = {"rtol": 1e-9, "atol": 1e-12}
 
 
@@ -111,7 +113,9 @@ def learned(model) -> dict:
     return {**history, **{f"test_{name}": value for name, value in names.items()}}
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=[pytest.mark.slow] * (name in LIKE_OTHERS)) for name in MODELS]
+)
 def test_steps_are_those_of_one_device(model, monkeypatch):
     assert_steps_alike(MODELS[model], monkeypatch, run_eagerly=True)
 
@@ -132,6 +136,7 @@ def test_compiled_steps_are_those_of_one_device(model, monkeypatch):
     assert_steps_alike(MODELS[model], monkeypatch)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("model", PRETRAINED)
 def test_pretraining_is_that_of_one_device(model, monkeypatch):
     stand_still(monkeypatch)
@@ -185,6 +190,7 @@ def test_replicas_draw_numbers_of_their_own():
     assert_mirrored(model)
 
 
+@pytest.mark.slow
 def test_bars_and_stripes_are_learnt_as_well_as_on_one_device():
     """Exact log-likelihoods after the same training from three seeds each: their means differ by chance alone."""
     x = load("bars_and_stripes").x_train
