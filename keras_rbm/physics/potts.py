@@ -84,7 +84,13 @@ class Potts(Quadratic):
         return cls(states.J, states.h, states.offset, tuple(block.shape[1] for block in blocks))
 
     def coupling(self, i: int, j: int) -> np.ndarray:
-        """Couplings of the states of sites `i` and `j`, `(states of i, states of j)`."""
+        """Couplings of the states of sites `i` and `j`, `(states of i, states of j)`.
+
+        Raises:
+            ValueError: if there is no such site.
+        """
+        if not 0 <= min(i, j) <= max(i, j) < len(self.num_states):
+            raise ValueError(f"Sites are from 0 to {len(self.num_states) - 1}. Received: i={i}, j={j}")
         start = np.cumsum([0, *self.num_states])
         return self.J[start[i] : start[i + 1], start[j] : start[j + 1]]
 

@@ -33,6 +33,8 @@ class Quadratic:
             object.__setattr__(self, name, np.asarray(getattr(self, name), "float64"))
         if self.h.ndim != 1 or self.J.shape != (len(self.h), len(self.h)) or not len(self.h):
             raise ValueError(f"J must be (units, units) and h (units,). Received: {self.J.shape} and {self.h.shape}")
+        if np.ndim(self.offset):
+            raise ValueError(f"`offset` must be a number. Received: offset={self.offset!r}")
         if not (np.isfinite(self.J).all() and np.isfinite(self.h).all() and np.isfinite(self.offset)):
             raise ValueError("J, h and offset must be finite. Received: NaN or infinity")
         if not np.allclose(self.J, self.J.T):
@@ -42,8 +44,14 @@ class Quadratic:
             )
 
     def energy(self, x: npt.ArrayLike) -> np.ndarray:
-        """`E(x)` of states `x` `(cases, units)`, nats, float64, `(cases,)`."""
+        """`E(x)` of states `x` `(cases, units)`, nats, float64, `(cases,)`.
+
+        Raises:
+            ValueError: for another shape.
+        """
         x = np.asarray(x, "float64")
+        if x.ndim != 2 or x.shape[1] != len(self.h):
+            raise ValueError(f"States must have shape (cases, {len(self.h)}). Received: shape={x.shape}")
         return self.offset - x @ self.h - ((x @ self.J) * x).sum(-1) / 2
 
     def at(self, a: np.ndarray, m: np.ndarray | float = 0.0) -> Quadratic:

@@ -191,6 +191,9 @@ def test_qubo_out_and_in():
         (lambda: Ising.from_qubo(np.ones(3)), r"Q must be \(units, units\). Received: \(3,\)"),
         (lambda: Potts(np.zeros((4, 4)), np.zeros(4), 0.0, (2, 3)), r"and 4 in all.*num_states=\(2, 3\)"),
         (lambda: Potts(np.zeros((4, 4)), np.zeros(4)), r"num_states=\(\)"),
+        (lambda: Potts(np.zeros((4, 4)), np.zeros(4), (2, 2)), r"`offset` must be a number. Received: offset=\(2, 2\)"),
+        (lambda: Potts(np.zeros((4, 4)), np.zeros(4), 0.0, (2, 2)).coupling(0, -1), "from 0 to 1. Received: i=0, j=-1"),
+        (lambda: Ising(symmetric(4), np.zeros(4)).energy(np.ones((2, 3))), r"\(cases, 4\). Received: shape=\(2, 3\)"),
     ],
 )
 def test_bad_arguments(make, message):
