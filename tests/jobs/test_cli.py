@@ -904,7 +904,8 @@ def test_folders_without_a_run(command, exists, tmp_path, capsys, monkeypatch):
     if exists:
         folder.mkdir()
     assert run(command, folder) == 1
-    assert "holds no run of keras-rbm train" in capsys.readouterr().err
+    said = "holds no run of keras-rbm train" if exists else "There is no run and no model at"
+    assert said in capsys.readouterr().err
     assert [path for path in tmp_path.rglob("*") if path != folder] == []
 
 

@@ -16,11 +16,20 @@ OURS = {
 
 @pytest.mark.parametrize(("ours", "words"), OURS.values(), ids=OURS)
 def test_pretraining_is_judged_by_the_cases_on_which_it_and_the_best_differ(ours, words):
-    assert rivals.verdict(ours, {"bad": np.zeros(400, bool), "good": np.arange(400) < 380}) == words
+    assert (
+        rivals.verdict(ours, {"bad": np.zeros(400, bool), "good": np.arange(400) < 380}, np.arange(400) % 10) == words
+    )
 
 
 def test_one_test_case_tells_nothing():
-    assert rivals.verdict(np.array([True]), {"wrong": np.array([False])}).startswith("not measurably: +100.00 points")
+    assert rivals.verdict(np.array([True]), {"wrong": np.array([False])}, np.array([3])).startswith("not to be told")
+
+
+@pytest.mark.parametrize(("right", "said"), [(40, "not to be told"), (52, "not to be told"), (60, "no: ")])
+def test_a_network_that_guesses_says_nothing_of_pretraining(right, said):
+    """Of ten classes a guess is right in 40 of 400 cases, give or take 6."""
+    good = np.arange(400) < 380
+    assert rivals.verdict(np.arange(400) < right, {"good": good}, np.arange(400) % 10).startswith(said)
 
 
 def test_models_on_pixels_learn_digits():

@@ -31,6 +31,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     if options.picture and options.picture.suffix != ".png":
         raise ValueError(f"--picture is a .png file. Received: {options.picture}")
     found: dict[str, str] = {}
+    run: stored.DBNRun | None = None
     path = stored.named(options.path)
     if path.suffix != ".keras" and not path.is_file():
         if options.dataset or options.binarize:
@@ -47,6 +48,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"A saved model needs --dataset to be measured on. Received: {options.path} alone")
         data, binarize = datasets.load(options.dataset), options.binarize or "sample"
     test, train = (datasets.binarized(x, binarize, seed) for x in (data.x_test, data.x_train))
+    known, held_out = (train, test) if run is None else (train[run.training_rows], train[run.validation_rows])
     if not found:
         found["reconstruction error, test set"] = report.reconstruction(model, test)
         if isinstance(model, Labelled) and model.num_classes and data.y_test is not None:
@@ -55,7 +57,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     print(f"{len(test)} test cases of {data.name}, made states by: {binarize}{drawn}")
     found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
-    diagnosis = _diagnosis(model, train, test, options.picture, settings["burn_in"], seed)
+    diagnosis = _diagnosis(model, known, held_out, options.picture, settings["burn_in"], seed)
     print("", diagnosis, sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
     said = diagnosis if isinstance(diagnosis, str) else [asdict(finding) for finding in diagnosis.findings]
@@ -63,11 +65,11 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _diagnosis(
-    model: Any, train: np.ndarray, test: np.ndarray, picture: Path | None, num_steps: int, seed: int
+    model: Any, known: np.ndarray, held_out: np.ndarray, picture: Path | None, num_steps: int, seed: int
 ) -> Diagnosis | str:
     """What was found, drawn too where that was asked for; or why there is nothing."""
     try:
-        found = diagnose(model, train, test, num_steps=min(500, num_steps), num_temperatures=None, seed=seed)
+        found = diagnose(model, known, held_out, num_steps=min(500, num_steps), num_temperatures=None, seed=seed)
     except ValueError as error:
         return f"No diagnosis: {error}"
     if picture:

@@ -35,12 +35,19 @@ def on_pixels(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[str, np.
     return {f"{name} on pixels": model.fit(x, y).predict(x_test) for name, model in models.items()}
 
 
-def verdict(ours: np.ndarray, others: Mapping[str, np.ndarray]) -> str:
+def verdict(ours: np.ndarray, others: Mapping[str, np.ndarray], y: np.ndarray) -> str:
     """Whether pretraining pays, in words.
 
     Args:
         ours, others: which test cases were classified correctly, `(cases,)`; the others by name.
+        y: their classes.
     """
+    guessed = np.unique(y, return_counts=True)[1].max() / len(y)
+    if ours.mean() <= guessed + 2 * np.sqrt(guessed * (1 - guessed) / len(y)):
+        return (
+            "not to be told: the fine-tuned DBN is no better than a guess. Train longer, or with a lower "
+            "--fine-tune-learning-rate"
+        )
     best = max(others, key=lambda name: others[name].mean())
     gain = 100 * (ours.astype(float) - others[best])  # a case that both get right says nothing
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf

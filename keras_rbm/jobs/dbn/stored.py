@@ -40,9 +40,17 @@ def run_in(folder: Path) -> DBNRun:
 
 
 def named(path: Path) -> Path:
-    """A path or, where there is nothing and it is the name of a pretrained model, that of its run or its file."""
-    if path.exists() or str(path) not in pretrained.names():
+    """A path or, where there is nothing and it is the name of a pretrained model, that of its run or its file.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+    """
+    if path.exists():
         return path
+    if str(path) not in pretrained.names():
+        raise FileNotFoundError(
+            f"There is no run and no model at {path}. Pretrained models are {', '.join(pretrained.names())}"
+        )
     file = pretrained.path(str(path))
     return file.parent if (file.parent / recipes.NAME).exists() else file
 
@@ -51,14 +59,9 @@ def machine_at(path: Path) -> Machine | Generator:
     """The model of this package in a `.keras` file.
 
     Raises:
-        FileNotFoundError: if there is none.
         ValueError: if it cannot be read, or is another file.
         TypeError: if the model is another.
     """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no run and no model at {path}. Pretrained models are {', '.join(pretrained.names())}"
-        )
     if path.suffix != ".keras":
         raise ValueError(f"A saved model is a .keras file. Received: {path}")
     model = model_at(path)
