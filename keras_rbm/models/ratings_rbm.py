@@ -217,8 +217,8 @@ class RatingsRBM(RBM):
         for start in range(0, len(encoded), _USERS):
             v = self._as_states(encoded.rows(np.arange(start, min(start + _USERS, len(encoded)))))
             field = self.visible_field(self.mean_h_from_v(v))
-            p = self._by_item(self.visible.mean(field)) if self.objective == "joint" else None
-            p = tf.nn.softmax(self._by_item(field)) if p is None else p
+            joint = self.objective == "joint"
+            p = self._by_item(self.visible.mean(field)) if joint else tf.nn.softmax(self._by_item(field))
             scores = tf.linalg.matvec(p, values)
             scores = tf.where(tf.reduce_any(self._by_item(v) > 0, -1), -np.inf, scores)
             top = tf.math.top_k(scores, k)

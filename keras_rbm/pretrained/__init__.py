@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_rbm import models as _models  # whose classes are found by name when files are read  # noqa: F401
+from keras_rbm import models as _models  # noqa: F401  Keras finds the classes of files by name, once they are imported
 
 _HERE = Path(__file__).parent
 #: Where the repository has those that are too large for the wheel.

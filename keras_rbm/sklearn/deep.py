@@ -89,7 +89,7 @@ class DBNTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEsti
 class DeepClassifier(ClassifierMixin, DeepEstimator):
     """A plain Keras network that starts from a deep machine, fine-tuned by Adam.
 
-    A subclass answers `_machine(X)`, trained, and `_net_inputs`.
+    A subclass answers `_learn(X)` and, where its network sees more than states, `_seen`.
     """
 
     classes_: np.ndarray
@@ -138,7 +138,7 @@ class DeepClassifier(ClassifierMixin, DeepEstimator):
         check_classification_targets(y)
         self.classes_, y = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"A classifier needs at least 2 classes. Received: 1 class, {self.classes_[0]!r}")
+            raise ValueError(f"A classifier needs at least 2 classes. Received: 1 class, {self.classes_[0]}")
         positive_integer(self.fine_tune_iter, "fine_tune_iter")
         self._learn(X)
         net = self.model_.classifier(len(self.classes_), dropout=self.dropout)
