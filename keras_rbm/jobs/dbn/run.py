@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import datasets, progress
-from keras_rbm.callbacks import Pictures
+from keras_rbm.callbacks import Pictures, TensorBoard
 from keras_rbm.checkpoints import Checkpoint, last_in_line
 from keras_rbm.checks import as_rows, check_domain
 from keras_rbm.files import replacing
@@ -218,7 +218,7 @@ class DBNRun:
         callbacks: list[keras.callbacks.Callback] = [
             self._checkpoint(self.stage),
             keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
-            keras.callbacks.TensorBoard(str(logs), write_graph=False),
+            TensorBoard(logs, histogram_freq=10, write_graph=False),
         ]
         if pictures and self.data.image_shape:
             epochs = self.config.wake_sleep_epochs if self.stage == "wake-sleep" else self.config.epochs

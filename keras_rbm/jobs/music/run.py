@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_rbm import datasets, progress
-from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls
+from keras_rbm.callbacks import FrameLikelihoodMonitor, PianoRolls, TensorBoard
 from keras_rbm.checkpoints import Checkpoint
 from keras_rbm.datasets import Rolls
 from keras_rbm.files import replacing
@@ -175,7 +175,7 @@ class MusicRun:
             FrameLikelihoodMonitor(*datasets.subsequences(validating, None), every=many, num_frames=500),
             self._keeping_the_best(),
             keras.callbacks.CSVLogger(str(logs / "history.csv"), append=True),
-            keras.callbacks.TensorBoard(str(logs), write_graph=False),
+            TensorBoard(logs, histogram_freq=10, write_graph=False),
             PianoRolls(logs / "rolls", training.rolls[0][: self.frames], tunes.dt, tunes.notes[0], every=few),
             *([] if self.verbose else [self.job.watching("training")]),
         ]
