@@ -29,16 +29,16 @@ class ShiftedRBM(AbstractRBM):
     w_rec: tf.Tensor = assigned()
 
     def __init__(self, rbm: AbstractRBM, shifts: list[tf.Tensor]) -> None:
-        self.visible, self.hidden = rbm.visible, rbm.hidden
+        self._rbm, self.visible, self.hidden = rbm, rbm.visible, rbm.hidden
         self.stream, self.state_dtype = rbm.stream, rbm.state_dtype
         weights, self._visible_shift, self._hidden_shift = shifts
         self.w_rec = tf.cast(rbm.w_rec, weights.dtype) + weights
 
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(v, self.w_rec) + self._hidden_shift
+        return self._rbm._up(v, self.w_rec) + self._hidden_shift
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(h, self.w_rec, transpose_b=True) + self._visible_shift
+        return self._rbm._down(h, self.w_rec) + self._visible_shift
 
 
 @keras.saving.register_keras_serializable("keras_rbm")
