@@ -16,7 +16,7 @@ from tests.oracles.rbm import assert_distributed, parameters
 from tests.oracles.thinned import columns_of, exact_of, gradient_of, masks_of, probabilities
 from tests.support.modes import MODES
 from tests.support.saving import assert_same_state, through_disk
-from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
+from tests.support.statistics import assert_frequencies, assert_mean, assert_means, assert_rounded
 from tests.support.steps import gradients_of
 
 X = binary_states(5).astype("float32")
@@ -280,15 +280,15 @@ def test_what_is_watched_is_the_whole_rbm():
 
 @pytest.mark.parametrize("objective", ["ratings", "joint"])
 def test_ratings_learn_by_thinned_rbms(objective):
-    """All hidden units dropped: what was rated says nothing of them."""
-    rbm = RatingsRBM(3, values=(1, 2), objective=objective, dropout=1.0, seed=0)
-    v = np.array([[1, 0, 0, 0], [0, 1, 1, 0.0]], "float32")
-    rbm.build((None, 4))
-    rbm.w_rec.assign(np.full((4, 3), 2.0))
-    rbm.compile("sgd", run_eagerly=True)
-    rbm.fit(v, verbose=0)
-    np.testing.assert_array_equal(rbm.w_rec, np.full((4, 3), 2.0, "float32"))
-    assert np.any(np.array(rbm.visible.bias))
+    """All hidden units dropped: what a user has rated says nothing of the marks, whatever the weights."""
+    rbm = RatingsRBM(3, values=(1, 2), objective=objective, dropout=1.0, seed=0, dtype="float64")
+    rbm.build((None, 2))
+    rbm.w_rec.assign([[4.0] * 3, [-4.0] * 3])
+    v = tf.constant(np.tile([[1.0, 0.0]], (NUM, 1)))
+    (_, dw), (_, db), _ = gradients_of(rbm, v, tf.ones(NUM, "float64")).gradients
+    assert not dw.numpy().any()
+    p = 1 / 2 if objective == "ratings" else 1 / 3
+    assert_mean(1 + float(db[0]), NUM, p, np.sqrt(p * (1 - p)))
 
 
 @pytest.mark.parametrize("name", ["dropout", "drop_connect"])
