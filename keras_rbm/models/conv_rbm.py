@@ -31,8 +31,8 @@ class ConvRBM(RBM):
 
         E(v, h) = base(v) - b . v + base(h) - c . h - sum_k h_k . (v * w_k)
 
-    `*` is the correlation that `keras.layers.Conv2D` computes; `w_rec` has its kernel's shape `(height, width, channels,
-    filters)`. All units of a filter's map share one hidden bias, all pixels of a channel one visible bias. With
+    `*` is the correlation that `keras.layers.Conv2D` computes, and `w_rec` has the shape of its kernel, `(height, width,
+    channels, filters)`. All units of a filter's map share one hidden bias, all pixels of a channel one visible bias. With
     `pool_size` above 1 at most one unit of a pool is on (`units.MaxPooled`: probabilistic max-pooling).
 
     As a layer it maps pictures `(batch, height, width, channels)` to the means of its pools, `(batch, rows, columns,
@@ -158,7 +158,7 @@ class ConvRBM(RBM):
         if wanted and (shape[1:] == wanted or shape[1:] == (math.prod(wanted),)):
             return None  # pictures, or the rows that they are inside
         words = ("height", "width") if self.rank == 2 else ("time",)
-        form = ", ".join(map(str, wanted or (*words, "channels")))
+        form = ", ".join(map(str, wanted)) if wanted else ", ".join((*words, "channels"))
         if len(shape) != self.rank + 2 or wanted:
             hint = " Add the axis of channels: x[..., None]." if len(shape) == self.rank + 1 else ""
             return ValueError(f"Inputs must have shape (batch, {form}). Received: shape={shape}.{hint}")

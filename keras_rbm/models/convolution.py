@@ -16,8 +16,8 @@ _LINES_PAY = 12.0
 class Convolution(NamedTuple):
     """The linear map from pictures to feature maps, and its transpose.
 
-    Rows `(batch, units)` have the channels of a position side by side. Weights have the shape of `keras.layers.Conv2D`'s
-    kernel, `(kernel height, kernel width, channels, filters)`.
+    Rows `(batch, units)` have the channels of a position side by side. Weights have the shape of a kernel of
+    `keras.layers.Conv2D`, `(kernel height, kernel width, channels, filters)`.
 
     Args:
         shape: height, width and channels of the pictures.
@@ -60,7 +60,7 @@ class Convolution(NamedTuple):
         """`down` as one matrix product: a line of the maps brings something to as many lines as the kernel is high."""
         (height, width, channels), (tall, wide) = self.shape, self.kernel_size
         lines, columns, filters = self.map_shape
-        top, left = (max(m + k - 1 - n, 0) // 2 for m, k, n in zip((lines, columns), (tall, wide), (height, width)))
+        top, left = (max(m + k - 1 - n, 0) // 2 for m, k, n in ((lines, tall, height), (columns, wide, width)))
         # shifts[d, X, x] = 1 if column d of the kernel is at column x of the picture for column X of the map.
         shifts = np.stack([np.eye(columns, width, d - left) for d in range(wide)])
         matrix = tf.einsum("dXx,ydck->Xkyxc", tf.constant(shifts, maps.dtype), w)

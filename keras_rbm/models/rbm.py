@@ -238,7 +238,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         unused = [self.visible.bias, *self.visible.other_parameters, *([] if self.tied else [self._w_gen])]
         return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], self.units)
 
     # --- what the layer above sees

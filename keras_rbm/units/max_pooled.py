@@ -70,7 +70,7 @@ class MaxPooled(OptionalSoftmax):
     # --- the units of a pool, place by place
 
     def _places(self, x: tf.Tensor, missing: float = 0.0) -> list[tf.Tensor]:
-        """Units `(batch, units)` by their place in their pool, `(batch, pools)` each; `missing` where a pool is smaller."""
+        """Units `(batch, units)` by place in their pool, `(batch, pools)` each; `missing` where a pool is smaller."""
         (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
         x = tf.reshape(x, (-1, height, width, channels))
         beyond = rows * tall - height, columns * wide - width
@@ -100,7 +100,7 @@ class MaxPooled(OptionalSoftmax):
         return self._units_at(tf.unstack(sites, axis=-1), like)
 
     def _weights(self, field: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Of each pool the weights of its units, their sum with that of none, and the log of what both were divided by."""
+        """Of each pool the weights of its units, the sum of these and none's, and the log of what divides all."""
         fields = self._places(field, -math.inf)
         largest = tf.stop_gradient(tf.maximum(_fold(tf.maximum, fields), 0))
         weights = [tf.exp(x - largest) for x in fields]
@@ -142,12 +142,12 @@ class MaxPooled(OptionalSoftmax):
         return np.repeat(there.reshape(tall * wide, -1), channels, -1)
 
     def spread(self, pools: tf.Tensor) -> tf.Tensor:
-        """Means of the units `(batch, units)` of pools that are on so probably, `(batch, pools)`: no place before others."""
+        """Means of the units `(batch, units)` of pools with means `(batch, pools)`: no place before others."""
         each = pools / tf.constant(self._is_there.sum(0), pools.dtype)
         return self._units_at([each] * self.num_states, self._blank(pools))
 
     def placed(self, pools: tf.Tensor, draws: Draws) -> tf.Tensor:
-        """States of the units `(batch, units)` of pools that are on or off, `(batch, pools)`: any place is as probable."""
+        """States of the units `(batch, units)` of pools with states `(batch, pools)`: any place is as probable."""
         there = self._is_there
         number = tf.floor(draws.uniform_like(pools) * tf.constant(there.sum(0), pools.dtype))
         ranks = np.where(there, np.cumsum(there, 0) - 1, -1)
