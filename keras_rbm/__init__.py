@@ -30,7 +30,7 @@ if not _is_command():
     )
     from keras_rbm.datasets import load
     from keras_rbm.diagnosis import diagnose
-    from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield, RatingsRBM
+    from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, ConvRBM, Hopfield, RatingsRBM
     from keras_rbm.pretrained import load_pretrained
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "RNNRBM",
     "RTRBM",
     "ClassificationRBM",
+    "ConvRBM",
     "Hopfield",
     "RatingsRBM",
     "__version__",

@@ -45,7 +45,7 @@ class AbstractRBM(Compiled, ABC):
     @property
     @abstractmethod
     def w_rec(self) -> Any:
-        """The weights between the groups, `(visible, hidden)`."""
+        """The weights between the groups, `(visible, hidden)`; or what they are made of."""
 
     @abstractmethod
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
@@ -67,15 +67,31 @@ class AbstractRBM(Compiled, ABC):
 
     # --- what follows
 
+    def _up(self, v: tf.Tensor, w: Any) -> tf.Tensor:
+        """What `hidden_input` would be with other weights, of the shape of `w_rec`."""
+        return tf.matmul(v, w)
+
+    def _down(self, h: tf.Tensor, w: Any) -> tf.Tensor:
+        """What `visible_input` would be with other weights, of the shape of `w_rec`."""
+        return tf.matmul(h, w, transpose_b=True)
+
+    def weight_matrix(self) -> tf.Tensor:
+        """The weights between all units, `(visible, hidden)`, float64; `w_rec`, unless that has another shape."""
+        return tf.cast(self.w_rec, tf.float64)
+
+    def _weights_of(self, site: tf.Tensor) -> tf.Tensor:
+        """The weights of visible unit `site` `(batch,)` of each row, `(batch, hidden)`."""
+        return tf.cast(tf.gather(self.w_rec, site), self.state_dtype)
+
     @property
     def visible_bias(self) -> Any:
         """Of each visible unit, `(visible,)`, or of each unit and case, `(batch, visible)`."""
-        return self.visible.bias
+        return self.visible.biases
 
     @property
     def hidden_bias(self) -> Any:
         """Of each hidden unit, `(hidden,)`, or of each unit and case, `(batch, hidden)`."""
-        return self.hidden.bias
+        return self.hidden.biases
 
     @property
     def has_free_energy(self) -> bool:

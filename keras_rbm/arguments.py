@@ -65,6 +65,18 @@ def checked_rate(value: Any, name: str) -> float:
     return float(value)
 
 
+def per_axis(value: Any, name: str, rank: int) -> tuple[int, ...]:
+    """One positive integer an axis: a list as it is, a number for each.
+
+    Raises:
+        ValueError: if there are more or less, or one is no positive integer; the argument is named.
+    """
+    values = list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value] * rank
+    if len(values) != rank:
+        raise ValueError(f"`{name}` must be one number, or {rank}, one an axis. Received: {name}={value!r}")
+    return tuple(positive_integer(n, name) for n in values)
+
+
 def checked_num_classes(num_classes: Any) -> int:
     """How many classes, at least 2.
 

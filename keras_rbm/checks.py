@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -52,6 +53,17 @@ def type_error(x: Any) -> TypeError | None:
 def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
     """`x` as an array of rows of a width, if it is known; integers are left to be cast a batch at a time.
 
+    Raises: as `as_array` does.
+    """
+    return as_array(x, lambda shape: shape_error(shape, width))
+
+
+def as_array(x: Any, shape_error: Callable[[Any], ValueError | None]) -> np.ndarray | tf.Tensor:
+    """`x` as an array of cases; integers are left to be cast a batch at a time.
+
+    Args:
+        shape_error: what is wrong with its shape, if anything is.
+
     Raises:
         ValueError: if it is empty, or of the wrong shape.
         TypeError: if it does not hold numbers.
@@ -67,7 +79,7 @@ def as_rows(x: Any, width: int | None) -> np.ndarray | tf.Tensor:
         raise not_numbers
     if x.ndim and not x.shape[0]:
         raise ValueError(f"Data must have at least one row. Received: shape={tuple(x.shape)}")
-    if error := shape_error(x.shape, width):
+    if error := shape_error(x.shape):
         raise error
     return x
 

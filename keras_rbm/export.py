@@ -47,9 +47,9 @@ def counts(*names: str) -> list[tf.TensorSpec]:
     return [tf.TensorSpec((), tf.int32, name=name) for name in names]
 
 
-def rows(name: str, width: int | None = None, dtype: tf.DType = tf.float32) -> tf.TensorSpec:
-    """The signature of `(batch, width)`, or of `(batch,)`."""
-    return tf.TensorSpec((None,) if width is None else (None, width), dtype, name)
+def rows(name: str, *shape: int, dtype: tf.DType = tf.float32) -> tf.TensorSpec:
+    """The signature of cases, `(batch, *shape)`."""
+    return tf.TensorSpec((None, *shape), dtype, name)
 
 
 def write(

@@ -22,16 +22,20 @@ _CHUNK = 2**22
 
 
 class _Side(NamedTuple):
-    """A group to enumerate, the group to sum out given its states, and the weights from the first to the second."""
+    """A group to enumerate, the group to sum out given its states, and whether the first is the hidden one."""
 
     units: Unit
     others: Unit
-    weights: tf.Tensor
+    is_hidden: bool
+
+    def fields(self, rbm: AbstractRBM, states: tf.Tensor) -> tf.Tensor:
+        """Those of the second group given states of the first, `(n, others)`, float64."""
+        w = rbm.weight_matrix()
+        return self.others.field(tf.matmul(states, w, transpose_b=self.is_hidden))
 
 
 def _smaller_side(rbm: AbstractRBM) -> _Side:
-    w = tf.cast(rbm.w_rec, tf.float64)
-    visible, hidden = _Side(rbm.visible, rbm.hidden, w), _Side(rbm.hidden, rbm.visible, tf.transpose(w))
+    visible, hidden = _Side(rbm.visible, rbm.hidden, False), _Side(rbm.hidden, rbm.visible, True)
     return min(visible, hidden, key=lambda side: side.units.log2_num_states)
 
 
@@ -138,7 +142,7 @@ def exact_draws(rbm: AbstractRBM, number: int, seed: int) -> np.ndarray:
     states = side.units.enumerate(tf.constant(np.minimum(index, len(cumulative) - 1)), tf.float64)
     if side.units is rbm.visible:
         return states.numpy()
-    return side.others.sample(side.others.field(states @ side.weights), Draws(key_of(seed, Use.EXACT_DRAWS))).numpy()
+    return side.others.sample(side.fields(rbm, states), Draws(key_of(seed, Use.EXACT_DRAWS))).numpy()
 
 
 def _state_log_weights(rbm: AbstractRBM) -> np.ndarray:
@@ -162,7 +166,7 @@ def _state_log_weights(rbm: AbstractRBM) -> np.ndarray:
 def _log_weights_at(rbm: AbstractRBM, index: tf.Tensor) -> tf.Tensor:
     side = _smaller_side(rbm)
     states = side.units.enumerate(index, tf.float64)
-    return side.others.log_partition(side.others.field(states @ side.weights)) - side.units.energy(states)
+    return side.others.log_partition(side.fields(rbm, states)) - side.units.energy(states)
 
 
 def check_normalizable(rbm: AbstractRBM) -> None:
@@ -187,12 +191,13 @@ def _joint_precision(rbm: AbstractRBM) -> np.ndarray:
         ValueError: if it is not positive definite.
     """
     (gamma_v, positive_v), (gamma_h, positive_h) = rbm.visible.tail_precisions(), rbm.hidden.tail_precisions()
-    w = np.asarray(rbm.w_rec, "float64")
-    w = np.where(positive_v[:, None] & positive_h, np.maximum(w, 0), w)
     v, h = np.isfinite(gamma_v), np.isfinite(gamma_h)
-    w = w[v][:, h]
+    if not (v.any() and h.any()):
+        return np.diag(np.concatenate([gamma_v[v], gamma_h[h]]))
+    w = np.asarray(rbm.weight_matrix())
+    w = np.where(positive_v[:, None] & positive_h, np.maximum(w, 0), w)[v][:, h]
     precision = np.block([[np.diag(gamma_v[v]), -w], [-w.T, np.diag(gamma_h[h])]])
-    smallest = np.linalg.eigvalsh(precision)[0] if w.size else 1.0
+    smallest = np.linalg.eigvalsh(precision)[0]
     if smallest <= 0:
         kinds = [type(side).__name__ for side in (rbm.visible, rbm.hidden)]
         raise ValueError(
@@ -205,7 +210,7 @@ def _joint_precision(rbm: AbstractRBM) -> np.ndarray:
 
 def _joint_gaussian(rbm: AbstractRBM) -> tuple[np.ndarray, np.ndarray]:
     """Precision matrix and linear term of all units together, visible ones first, all Gaussian."""
-    linear = [np.asarray(side.bias, "float64") for side in (rbm.visible, rbm.hidden)]
+    linear = [np.asarray(bias, "float64") for bias in (rbm.visible_bias, rbm.hidden_bias)]
     return _joint_precision(rbm), np.concatenate(linear)
 
 

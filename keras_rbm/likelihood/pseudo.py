@@ -96,7 +96,7 @@ def site_log_odds(rbm: AbstractRBM, v: tf.Tensor, field: tf.Tensor, site: tf.Ten
     units, where the hidden ones feel `field`."""
     low, high = _two_states(rbm.visible)
     v_site = tf.gather(v, site, batch_dims=1)
-    w_site = tf.cast(tf.gather(rbm.w_rec, site), field.dtype)
+    w_site = tf.cast(rbm._weights_of(site), field.dtype)
     bias = tf.broadcast_to(tf.cast(rbm.visible_bias, field.dtype), tf.shape(v))  # one for all, or one a row
     b_site = tf.gather(bias, site, batch_dims=1)
 

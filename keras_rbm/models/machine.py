@@ -65,7 +65,17 @@ class Machine(Learner, Scored):
 
     def reconstruct(self, v: Array) -> tf.Tensor:
         """Means of the visible units after going up and down by means, `(batch, visible)`."""
-        return self.visible.mean(self._reconstruction_field(v))
+        return self._as_data(self.visible.mean(self._reconstruction_field(v)))
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Of a case: `(visible,)`, or height, width and channels of pictures. States inside are rows all the same."""
+        return (self.visible.width,)
+
+    def _as_data(self, v: tf.Tensor) -> tf.Tensor:
+        """Rows of visible states or means, `(..., visible)`, in the shape of data."""
+        shape = self.data_shape
+        return v if len(shape) == 1 else tf.reshape(v, tf.concat([tf.shape(v)[:-1], shape], 0))
 
     def reconstruction_error(self, v: Array) -> tf.Tensor:
         """How badly `v` `(batch, visible)` is reconstructed, `(batch,)`: cross-entropy from logits in nats, for
@@ -184,7 +194,7 @@ class Machine(Learner, Scored):
                 np.interp(at, np.arange(len(betas)), betas) if len(at) > 1 else [1], self.state_dtype
             )
         states = clamped(self._chain_starts(num_samples, v), clamped_units)
-        return self.run_chains(states, num_steps, mean, schedule, clamped_units)[1]
+        return self._as_data(self.run_chains(states, num_steps, mean, schedule, clamped_units)[1])
 
     def _clamp(self, mask: np.ndarray, values: np.ndarray) -> Clamp:
         """What `_run_chains` needs to clamp visible units to checked `values` where the mask says so, both
@@ -198,7 +208,15 @@ class Machine(Learner, Scored):
     def _checked_clamp(self, clamp: Any, values: Any, number: int | None = None) -> Clamp:
         if not self.built:
             raise ValueError("A machine must be built before it is sampled. Fit it, adapt it or call it on data.")
+        clamp, values = (
+            x if x is None or isinstance(x, str) else self._clamp_rows(np.asarray(x)) for x in (clamp, values)
+        )
         return self._clamp(*checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype))
+
+    def _clamp_rows(self, x: np.ndarray) -> np.ndarray:
+        """A mask or values of the shape of a case, or of many, as rows."""
+        rank = len(self.data_shape)
+        return x.reshape(*x.shape[:-rank], -1) if rank > 1 and x.shape[-rank:] == self.data_shape else x
 
     @property
     def clampable(self) -> Unit:
@@ -229,7 +247,7 @@ class Machine(Learner, Scored):
         if not self.built:
             raise ValueError("A machine must be built before it denoises. Fit it, adapt it or call it on data.")
         num_steps = as_count(num_steps, "num_steps")
-        return self._as_function(_DENOISERS[method])(self._as_states(self._checked_rows(x)), num_steps)
+        return self._as_data(self._as_function(_DENOISERS[method])(self._as_states(self._checked_rows(x)), num_steps))
 
     def trajectories(
         self, num_chains: int = 20, num_rows: int = 10, num_steps: int = 1000, v: Array | None = None
@@ -246,7 +264,7 @@ class Machine(Learner, Scored):
         for _ in progress.parts(positive_integer(num_rows, "num_rows"), 1, "trajectories", "row"):
             states, visible = self.run_chains(states, num_steps)
             rows.append(visible)
-        return tf.stack(rows)
+        return self._as_data(tf.stack(rows))
 
     def run_chains(
         self,
@@ -270,13 +288,13 @@ class Machine(Learner, Scored):
             the states of the chains, and the visible states that belong to them, `(num_chains, visible)`, or means.
         """
         # Worth XLA's compilation where a second or more is ahead; in a graph, of an export, that cannot be known.
-        long = tf.executing_eagerly() and len(states) * int(num_steps) * self.count_params() > _LONG
+        long = tf.executing_eagerly() and len(states) * int(num_steps) * self._work() > _LONG
         key, run = self.undirected().stream.key, type(self)._run_chains
         compiled = {"jit_compile": True} if long and replicas.on_one_device(key) else {}
         strategy, num_steps = replicas.of(key), as_count(num_steps, "num_steps")
         if tf.executing_eagerly() and strategy is None:
             # All but the last part, as sweeps that draw the same numbers; a line moves between the parts.
-            total, work = int(num_steps), len(states) * self.count_params()
+            total, work = int(num_steps), len(states) * self._work()
             for start, stop in progress.parts(total, progress.few(total, work), "sampling", "sweep"):
                 num_steps = tf.constant(stop - start)
                 part = None if schedule is None else schedule[start:stop]
@@ -300,11 +318,11 @@ class Machine(Learner, Scored):
 
     def _endpoints(self) -> dict[str, Endpoint]:
         """What `export` writes, by name."""
-        v, num_steps = rows("v", self.visible.width), counts("num_steps")
+        v, num_steps = rows("v", *self.data_shape), counts("num_steps")
         found = {
             "encode": Endpoint(self.encode, [v], "h"),
             "reconstruct": Endpoint(self.reconstruct, [v], "reconstruction"),
-            "denoise": Endpoint(lambda v, n: _mean_field(self, self._as_states(v), n), [v, *num_steps], "denoised"),
+            "denoise": Endpoint(self._denoised, [v, *num_steps], "denoised"),
             **self._step_endpoints(),
             "sample": Endpoint(self.sample, counts("num_samples", "num_steps"), "samples", CONVERTED),
         }
@@ -313,6 +331,9 @@ class Machine(Learner, Scored):
             found["gibbs_clamped"] = self._clamped_step(self._clamp, held)
             found["sample_clamped"] = self._clamped_samples(self._clamp, held)
         return found
+
+    def _denoised(self, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+        return self._as_data(_mean_field(self, self._as_states(v), num_steps))
 
     def _step_endpoints(self) -> dict[str, Endpoint]:
         """Where chains start, and their next states: in the end, the visible states that belong to them."""
@@ -325,7 +346,9 @@ class Machine(Learner, Scored):
     def _step(self, states: tf.Tensor, clamp: Clamp | None = None) -> dict[str, tf.Tensor]:
         """A sweep of the chains: their next states, hidden states, visible states and the means of these."""
         found = steps.step(self.undirected(), states, clamp)
-        visible = {name: self._visible_of(found["v"], found[name], name == "mean") for name in ("v", "mean")}
+        visible = {
+            name: self._as_data(self._visible_of(found["v"], found[name], name == "mean")) for name in ("v", "mean")
+        }
         return {**found, **visible}
 
     def _clamped_step(self, clamp_of: Callable[..., Clamp], inputs: list[tf.TensorSpec]) -> Endpoint:
@@ -340,7 +363,7 @@ class Machine(Learner, Scored):
             *held, num_steps = tensors
             clamp = clamp_of(*held)
             states = clamp.apply(self.initial_states(tf.shape(held[0])[0]))
-            return self._run_chains(states, clamp, num_steps, False)[1]
+            return self._as_data(self._run_chains(states, clamp, num_steps, False)[1])
 
         return Endpoint(ask, [*inputs, *counts("num_steps")], "samples", CONVERTED)
 
@@ -382,7 +405,10 @@ class Machine(Learner, Scored):
 
 
 def _mean_field(machine: Machine, v: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
-    return tf.while_loop(lambda k, v: k < num_steps, lambda k, v: (k + 1, machine.reconstruct(v)), (0, v))[1]
+    def again(k: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return k + 1, machine.visible.mean(machine._reconstruction_field(v))
+
+    return tf.while_loop(lambda k, v: k < num_steps, again, (0, v))[1]
 
 
 def _sweeps(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_rbm import checks, progress, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
-from keras_rbm.arguments import checked_rate, positive_integer
+from keras_rbm.arguments import checked_rate, clone, positive_integer
 from keras_rbm.export import Endpoint, counts
 from keras_rbm.formats import CONVERTED
 from keras_rbm.likelihood.pseudo import one_flip
@@ -182,24 +182,29 @@ class RBM(AbstractRBM, Coupled, Machine):
         return self._visible
 
     def build(self, input_shape: Any) -> None:
-        if error := checks.shape_error(input_shape, self.visible.width if self.built else None):
+        if error := self._shape_error(input_shape):
             raise error
         if self.built:
             return
-        num_visible = int(input_shape[1])
-        self.visible.build((None, num_visible))
-        self.hidden.build((None, self.units))
-        self.w_rec = self._add_kernel((num_visible, self.units), "w_rec")
+        kernel, offsets = self._build_units(tuple(int(n) for n in input_shape[1:]))
+        self.w_rec = self._add_kernel(kernel, "w_rec")
         if not self.tied:
+            shape = tuple(self._w_gen_from(tf.zeros(kernel)).shape)
             self._w_gen = self._add_kernel(
-                (self.units, num_visible), "w_gen", lambda shape, dtype: tf.cast(tf.transpose(self.w_rec), dtype)
+                shape, "w_gen", lambda shape, dtype: tf.cast(self._w_gen_from(self.w_rec), dtype)
             )
         if self.centered:
-            self.visible_offset = self._add_offset((num_visible,), "visible_offset")
-            self.hidden_offset = self._add_offset((self.units,), "hidden_offset")
+            self.visible_offset = self._add_offset(offsets[0], "visible_offset")
+            self.hidden_offset = self._add_offset(offsets[1], "hidden_offset")
             self.offset_age = self._add_offset((), "offset_age")
         self.sampler.prepare(self)
         self.built = True
+
+    def _build_units(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+        """Builds both groups for data of a `shape`; that of the weights between them, and of the offsets of each."""
+        self.visible.build((None, *shape))
+        self.hidden.build((None, self.units))
+        return (*shape, self.units), [shape, (self.units,)]
 
     def undirected(self) -> RBM:
         return self
@@ -213,7 +218,10 @@ class RBM(AbstractRBM, Coupled, Machine):
     @property
     def w_gen(self) -> tf.Tensor:
         """The generative weights, `(units, visible)`: `w_rec` transposed where they are tied."""
-        return tf.transpose(self.w_rec) if self.tied else self._w_gen
+        return self._w_gen_from(self.w_rec) if self.tied else self._w_gen
+
+    def _w_gen_from(self, w_rec: Any) -> tf.Tensor:
+        return tf.transpose(w_rec)
 
     # --- conditionals
 
@@ -221,7 +229,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         return self._up(v, self.w_rec)
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
-        return self._down(h, self.w_rec) if self.tied else self._product(h, self._w_gen)
+        return self._down(h, self.w_rec) if self.tied else self._up(h, self._w_gen)
 
     def _up(self, v: tf.Tensor, w: Any) -> tf.Tensor:
         return self._product(v, w)
@@ -239,29 +247,58 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     def mean_v_from_h(self, h: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Means of the visible units given `h` `(batch, units)`, `(batch, visible)`."""
-        return self.visible.mean(self.visible_field(self._as_states(h, self.units), beta))
+        return self._as_data(self.visible.mean(self.visible_field(self._as_hidden_states(h), beta)))
 
     def sample_v_from_h(self, h: Array, beta: Beta = 1.0) -> tf.Tensor:
         """Visible states drawn given `h` `(batch, units)`, `(batch, visible)`."""
-        return self.visible.sample(self.visible_field(self._as_states(h, self.units), beta), self.stream)
+        return self._as_data(self.visible.sample(self.visible_field(self._as_hidden_states(h), beta), self.stream))
+
+    def _as_hidden_states(self, h: Any) -> tf.Tensor:
+        return self._as_states(h, self.hidden.width if self.built else self.units)
 
     def encode(self, v: Array) -> tf.Tensor:
         return self.mean_h_from_v(v)
 
     def call(self, inputs: Array) -> tf.Tensor:
-        h = self.mean_h_from_v(inputs)
+        h = self.encode(inputs)
         unused = [self.visible.bias, *self.visible.other_parameters, *([] if self.tied else [self._w_gen])]
         return tf.cast(with_zero_gradients(h, *(tf.convert_to_tensor(u) for u in unused)), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], self.units)
+
+    # --- what the layer above sees
+
+    def _output_kind(self) -> unit_kinds.Unit:
+        """Units of the kind that the layer above sees, a copy without weights."""
+        return clone(self.hidden)
+
+    def _output_means(self, hidden_field: tf.Tensor) -> tf.Tensor:
+        """Their means, given the hidden units' field."""
+        return self.hidden.mean(hidden_field)
+
+    def _outputs(self, h: tf.Tensor) -> tf.Tensor:
+        """Their states, which those of the hidden units fix."""
+        return h
+
+    def _hidden_from_outputs(self, x: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """Hidden states drawn given those of the units that the layer above sees."""
+        return x
+
+    def _hidden_means_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
+        """Means of hidden units given means of those."""
+        return x
+
+    def _log_prob_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
+        """Log-probability with which `_hidden_from_outputs` draws a state that they allow, `(batch,)`."""
+        return tf.zeros(tf.shape(x)[:1], x.dtype)
 
     # --- energies
 
     def energy(self, v: Array, h: Array) -> tf.Tensor:
         """`E(v, h)` of `v` `(batch, visible)` and `h` `(batch, units)`, nats, `(batch,)`."""
         self._require_energy()
-        v, h = self._as_states(v), self._as_states(h, self.units)
+        v, h = self._as_states(v), self._as_hidden_states(h)
         coupling = tf.reduce_sum(self.hidden_input(v) * h, -1)
         return self.visible.energy(v) + self.hidden.energy(h) - coupling
 
@@ -292,7 +329,8 @@ class RBM(AbstractRBM, Coupled, Machine):
             beta: inverse temperature, which scales the fields: a number, or `(batch, 1)`.
         """
         v = self._as_states(v)
-        return self._as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
+        states = self._as_function(samplers.gibbs)(v, as_count(num_steps, "num_steps"), as_dtype(beta, v.dtype))
+        return self._as_data(states)
 
     def impute(self, x: Array, num_steps: int = 1000, burn_in: int = 100) -> tf.Tensor:
         """Fills in what is missing, NaN, with its mean given what is there: an average along Gibbs chains.
@@ -305,17 +343,17 @@ class RBM(AbstractRBM, Coupled, Machine):
         Raises:
             ValueError: if an argument is out of range, nothing is missing, or the RBM is not built.
         """
-        x = checks.as_rows(x, self.visible.width if self.built else None)
+        x = self._in_rows(checks.as_array(x, self._shape_error))
         if not np.isnan(x).any():
             raise ValueError("`x` must have missing values, NaN, to be filled in. Received: none")
         num_steps, burn_in = positive_integer(num_steps, "num_steps"), positive_integer(burn_in, "burn_in")
         observed = self._checked_clamp("observed", x)
         states = observed.apply(self.initial_states(len(observed.mask)))
         states, _ = self.run_chains(states, burn_in, False, None, observed)
-        total, work = tf.zeros_like(states), len(states) * self.count_params()
+        total, work = tf.zeros_like(states), len(states) * self._work()
         for start, stop in progress.parts(num_steps, progress.few(num_steps, work), "imputing", "sweep"):
             states, total = self._as_function(gibbs_sum)(states, total, tf.constant(stop - start), observed)
-        return observed.apply(total / num_steps)
+        return self._as_data(observed.apply(total / num_steps))
 
     def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
         return [(self.hidden, self.hidden_field(v))]
@@ -396,14 +434,17 @@ class RBM(AbstractRBM, Coupled, Machine):
             energy_of_samples = mean(energies[number:], share_of_samples)
             loss = mean(energies[:number], share) - energy_of_samples
             if penalized:
-                penalty = self.activity_regularizer(replicas.whole(mean(self.hidden.mean(field), share))[None])
+                activities = replicas.whole(mean(self.hidden.mean(field), share))
+                evened = self.hidden.everywhere(self.hidden.over_positions(activities))  # of units that share a bias
+                penalty = self.activity_regularizer(evened[None])
         d_inputs, *d_others = tape.gradient(loss, [inputs, *variables[1:]])
         plain, extra, means = [self._kernel_gradient(rbm, x, d_inputs), *d_others], [], []
         if penalized:
             d_inputs, penalty_dc = tape.gradient(penalty, [inputs, c])
             extra = [self._kernel_gradient(rbm, x, d_inputs), penalty_dc]
         if self.centered:
-            means = [mean(v, share), mean(rbm.hidden.mean(field), share), tf.reduce_sum(share)]
+            means = self._offset_means(mean(v, share), mean(rbm.hidden.mean(field), share))
+            means.append(tf.reduce_sum(share))
         plain, extra, means, energy_of_samples = replicas.summed((plain, extra, means, energy_of_samples))
         dw, db, dc, *others = plain
         offsets = []
@@ -412,7 +453,7 @@ class RBM(AbstractRBM, Coupled, Machine):
             offsets = updated_offsets(own, self.offset_age, means, some, self.offset_rate)
             now = [tf.cast(x, dw.dtype) for _, x in offsets[:2]]
             now = balanced_offsets(now, [b, c], self.trainable_variables)
-            (dw,), (db, dc) = centered_gradients([dw], [db, dc], now)
+            dw, db, dc = self._centered(dw, db, dc, now)
         gradients = [dw, db, dc]
 
         def commit() -> None:
@@ -427,6 +468,17 @@ class RBM(AbstractRBM, Coupled, Machine):
         losses = energies[:number] - energy_of_samples
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
+
+    def _offset_means(self, v: tf.Tensor, h: tf.Tensor) -> list[tf.Tensor]:
+        """What offsets follow, given the means of visible and hidden units, `(units,)`."""
+        return [v, h]
+
+    def _centered(
+        self, dw: tf.Tensor, db: tf.Tensor, dc: tf.Tensor, offsets: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The centred gradients that follow from those in the weights, the visible and the hidden bias."""
+        (dw,), (db, dc) = centered_gradients([dw], [db, dc], offsets)
+        return dw, db, dc
 
     def _negative_phase(
         self, rbm: AbstractRBM, v: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor
@@ -458,7 +510,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         states = observed.apply(self._drawn_from_biases(v, self.stream))
         states, _ = self._run_chains(states, observed, burn_in, False)
         total = gibbs_sum(self, states, tf.zeros_like(states), num_steps, observed)[1]
-        return observed.apply(total / tf.cast(num_steps, v.dtype))
+        return self._as_data(observed.apply(total / tf.cast(num_steps, v.dtype)))
 
     def classifier(
         self, num_classes: int, dropout: float = 0.0, input_dropout: float = 0.0, kernel_constraint: Constraint = None
@@ -487,7 +539,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""
         config = {**self.get_config(), "tied": True, "sampler": sampler}
         tied = type(self).from_config({**config, "visible": self.visible, "hidden": self.hidden})
-        tied.build((None, self.visible.width))
+        tied.build((None, *self.data_shape))
         tied.w_rec.assign(self.w_rec)
         tied.stream.key.assign(self.stream.key)
         return tied
@@ -499,8 +551,9 @@ class RBM(AbstractRBM, Coupled, Machine):
         Raises:
             ValueError: if the sizes or kinds of units differ, or either is not built.
         """
-        sizes = [(rbm.built and rbm.visible.width, rbm.units) for rbm in (self, tied)]
+        sizes = [(rbm.built and rbm.visible.width, rbm.built and tuple(rbm.w_rec.shape[1:])) for rbm in (self, tied)]
         if sizes[0] != sizes[1] or not self.built:
+            sizes = [(width, *(shape or (rbm.units,))) for (width, shape), rbm in zip(sizes, (self, tied), strict=True)]
             raise ValueError(
                 "Weights are taken over between built RBMs of one size. Received: (visible, units) "
                 f"{sizes[1]} for {sizes[0]}, where False is an RBM that is not built."

@@ -44,4 +44,4 @@ def step(rbm: AbstractRBM, states: tf.Tensor, clamp: Clamp | None = None) -> dic
 
 def held(width: int) -> list[tf.TensorSpec]:
     """Signatures of what a clamp is made of."""
-    return [rows("mask", width, tf.bool), rows("values", width)]
+    return [rows("mask", width, dtype=tf.bool), rows("values", width)]

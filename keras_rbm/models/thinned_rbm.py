@@ -39,10 +39,10 @@ class ThinnedUnits:
         return tf.reduce_sum(self.log_partitions(field), -1)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
-        return self._units.spread(self._kept_by(field)) * self._units.mean(field)
+        return self._units.per_unit(self._kept_by(field)) * self._units.mean(field)
 
     def sample(self, field: tf.Tensor, draws: Draws) -> tf.Tensor:
-        return self._units.spread(self._kept_by(field)) * self._units.sample(field, draws)
+        return self._units.per_unit(self._kept_by(field)) * self._units.sample(field, draws)
 
 
 class ThinnedRBM(AbstractRBM):

@@ -77,7 +77,7 @@ def quadratic_of(model: Scored) -> tuple[Quadratic, list[Unit]]:
         TypeError, ValueError: if the model is no machine of this package, or not built, finite or tied.
     """
     rbm = checked_model(model).undirected()
-    w, b, c = (np.asarray(x, "float64") for x in (rbm.w_rec, rbm.visible.bias, rbm.hidden.bias))
+    w, b, c = (np.asarray(x, "float64") for x in (rbm.weight_matrix(), rbm.visible_bias, rbm.hidden_bias))
     if isinstance(rbm.hidden, Gaussian):
         gamma = np.asarray(rbm.hidden.precision, "float64")
         offset = -(c**2 / gamma + np.log(2 * np.pi / gamma)).sum() / 2

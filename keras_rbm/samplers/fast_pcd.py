@@ -31,7 +31,11 @@ class ShiftedRBM(AbstractRBM):
     def __init__(self, rbm: AbstractRBM, shifts: list[tf.Tensor]) -> None:
         self._rbm, self.visible, self.hidden = rbm, rbm.visible, rbm.hidden
         self.stream, self.state_dtype = rbm.stream, rbm.state_dtype
-        weights, self._visible_shift, self._hidden_shift = shifts
+        weights, visible_shift, hidden_shift = shifts
+        self._visible_shift, self._hidden_shift = (
+            rbm.visible.everywhere(visible_shift),
+            rbm.hidden.everywhere(hidden_shift),
+        )
         self.w_rec = tf.cast(rbm.w_rec, weights.dtype) + weights
 
     def hidden_input(self, v: tf.Tensor) -> tf.Tensor:
@@ -86,9 +90,9 @@ class FastPCD(PCD):
     def prepare(self, rbm: AbstractRBM) -> None:
         if not self.built:
             shapes = {
-                "fast_weights": (rbm.visible.width, rbm.hidden.width),
-                "fast_visible_bias": (rbm.visible.width,),
-                "fast_hidden_bias": (rbm.hidden.width,),
+                "fast_weights": tuple(rbm.w_rec.shape),
+                "fast_visible_bias": tuple(rbm.visible.bias.shape),
+                "fast_hidden_bias": tuple(rbm.hidden.bias.shape),
             }
             self.fast = [
                 self.add_weight(shape=shape, dtype=rbm.state_dtype, initializer="zeros", trainable=False, name=name)

@@ -51,7 +51,7 @@ class Coupled(Learner):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
 
-    def _add_kernel(self, shape: tuple[int, int], name: str, initializer: Any = None) -> keras.Variable:
+    def _add_kernel(self, shape: tuple[int, ...], name: str, initializer: Any = None) -> keras.Variable:
         """Weights between two layers."""
         return self.add_weight(
             shape=shape,

@@ -149,15 +149,25 @@ class Learner(Compiled, keras.Model, ABC):
         if not_numbers := checks.type_error(x):
             raise not_numbers
         x = tf.cast(x, self.state_dtype)
-        if x.shape.rank is not None:
-            known = width or (self.visible.width if self.built else None)
-            if error := checks.shape_error(x.shape, known):
-                raise error
+        if x.shape.rank is not None and (error := self._shape_error(x.shape, width)):
+            raise error
         if not self.built:
             if width:
                 raise ValueError("A machine must be built before it goes down. Fit it, adapt it or call it on data.")
             self.build(tuple(x.shape))
+        return self._in_rows(x)
+
+    def _shape_error(self, shape: Any, width: int | None = None) -> ValueError | None:
+        """What is wrong with the shape of a batch, if anything is: of data, or of states of so many units."""
+        return checks.shape_error(shape, width or (self.visible.width if self.built else None))
+
+    def _in_rows(self, x: Any) -> Any:
+        """Arrays or tensors of a shape without error as rows, `(batch, units)`."""
         return x
+
+    def _work(self) -> int:
+        """Multiplications that a case takes to go up once."""
+        return self.count_params()
 
     # --- compile and fit
 
@@ -344,7 +354,7 @@ class Learner(Compiled, keras.Model, ABC):
         elif feed is not None:
             num_steps = feed.num_steps
             frames = math.prod(feed.cases[0].shape[1:-1])
-            most = min(MOST_STEPS, max(1, int(MOST_WORK / (feed.batch_size * frames * self.count_params()))))
+            most = min(MOST_STEPS, max(1, int(MOST_WORK / (feed.batch_size * frames * self._work()))))
         elif steps_per_epoch is not None:
             num_steps = steps_per_epoch
         elif checks.is_array(x):
@@ -440,10 +450,11 @@ class Learner(Compiled, keras.Model, ABC):
 
     def _checked_rows(self, x: Any, missing: bool = False) -> np.ndarray | tf.Tensor:
         """Rows of data, in the domain of the visible units of this learner, which is built for them if need be."""
-        x = checks.as_rows(x, self.visible.width if self.built else None)
+        x = checks.as_array(x, self._shape_error)
         if not self.built:
             with self.distribute_strategy.scope():
-                self.build((None, x.shape[1]))
+                self.build((None, *x.shape[1:]))
+        x = self._in_rows(x)
         checks.check_domain(x, self.visible, self.state_dtype, missing)
         return x
 
@@ -543,7 +554,7 @@ class Learner(Compiled, keras.Model, ABC):
             return {name: self._all_trackers[name].result() for name in names}
 
         options = self.jit_compile, self.run_eagerly, self._distribute_strategy
-        return Launches(step, self.count_params(), lambda: self._faults.none, logs, self._draws, *options)
+        return Launches(step, self._work(), lambda: self._faults.none, logs, self._draws, *options)
 
     def _raising(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(iterator: Any) -> Any:

@@ -9,6 +9,7 @@ from keras_rbm.units.bernoulli import Bernoulli
 from keras_rbm.units.binomial import Binomial
 from keras_rbm.units.continuous import Continuous
 from keras_rbm.units.gaussian import Gaussian
+from keras_rbm.units.max_pooled import MaxPooled
 from keras_rbm.units.mixed import Mixed
 from keras_rbm.units.optional_softmax import OptionalSoftmax
 from keras_rbm.units.relu import ReLU
@@ -21,6 +22,7 @@ __all__ = [
     "Binomial",
     "Continuous",
     "Gaussian",
+    "MaxPooled",
     "Mixed",
     "OptionalSoftmax",
     "ReLU",
@@ -33,6 +35,7 @@ __all__ = [
 _KNOWN: dict[str, type[Unit]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": ReLU, "spin": Spin}
 _WITH_ARGUMENTS = {
     "binomial": "Binomial(n=16)",
+    "max_pooled": "MaxPooled(pool_size=2)",
     "mixed": "Mixed([('bernoulli', 2), ('gaussian', 3)])",
     "optional_softmax": "OptionalSoftmax(num_states=5)",
     "softmax": "Softmax(num_states=4)",

@@ -50,13 +50,14 @@ class Continuous(Unit):
     def prepare(self, width: int) -> None:
         super().prepare(width)
         given = 1.0 if self.given_precision is None else self.given_precision
-        if np.size(given) not in (1, width):
+        number = width // self.num_positions
+        if np.size(given) not in (1, number):
             raise ValueError(
-                f"`precision` must be one number, or one for each of the {width} units. "
-                f"Received: {np.size(given)} numbers."
+                f"`precision` must be one number, or one for each of the {number} "
+                f"{'units' if number == width else 'channels'}. Received: {np.size(given)} numbers."
             )
         self.log_precision = self.add_weight(
-            shape=(width,),
+            shape=(number,),
             initializer=lambda shape, dtype: as_dtype(np.broadcast_to(np.log(given), shape), dtype),
             trainable=self.learn_precision,
             constraint=_representable if self.learn_precision else None,
@@ -66,22 +67,23 @@ class Continuous(Unit):
     @property
     def precision(self) -> tf.Tensor:
         """Positive, `(units,)`."""
-        return tf.exp(tf.convert_to_tensor(self.log_precision))
+        return self.everywhere(tf.exp(tf.convert_to_tensor(self.log_precision)))
 
     def _gamma(self, dtype: tf.DType) -> tf.Tensor:
-        return tf.exp(tf.cast(self.log_precision, dtype))
+        return self.everywhere(tf.exp(tf.cast(self.log_precision, dtype)))
 
     def base(self, x: tf.Tensor) -> tf.Tensor:
         return tf.linalg.matvec(tf.square(x), self._gamma(x.dtype)) / 2
 
     def tail_precisions(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.exp(np.asarray(self.log_precision, "float64")), np.full(self.width, self.positive)
+        return np.exp(np.asarray(self.everywhere(self.log_precision), "float64")), np.full(self.width, self.positive)
 
     def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:
         if self.given_precision is None:
             # Rounding leaves a constant column a variance of about (mean * epsilon)^2, not exactly zero.
             constant = variance <= 1e-12 * np.maximum(1.0, mean**2)
-            self.log_precision.assign(-np.log(np.where(constant, 1.0, variance)))
+            own = -np.log(np.where(constant, 1.0, variance))
+            self.log_precision.assign(own[: self.width // self.num_positions])
 
     def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
         gamma = np.asarray(self.precision)

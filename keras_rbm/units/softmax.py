@@ -68,7 +68,7 @@ class Softmax(Unit):
     def num_sites(self) -> int:
         return self.width // self.num_states
 
-    def spread(self, x: tf.Tensor) -> tf.Tensor:
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
         return tf.repeat(x, self.num_states, -1)
 
     def _sites(self, x: tf.Tensor) -> tf.Tensor:

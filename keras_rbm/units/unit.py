@@ -36,6 +36,9 @@ class Unit(keras.layers.Layer, ABC):
     over the group `(batch,)`. A new kind of unit states what is abstract here, its texts `domain` and `advice`,
     and `base`, `states`, `kind` and `activation` (or `as_layer`) where they differ; then it works in every model.
 
+    A group that is built with positions, `(batch, height, width, channels)`, has the units of a picture in rows, the
+    channels of a position side by side, and one bias (and precision) a channel.
+
     Args:
         bias_initializer, bias_regularizer, bias_constraint: as in `keras.layers.Dense`.
 
@@ -66,7 +69,8 @@ class Unit(keras.layers.Layer, ABC):
         self.bias_constraint = keras.constraints.get(bias_constraint)
 
     def build(self, input_shape: Any) -> None:
-        width = int(input_shape[-1])
+        shape = tuple(int(n) for n in input_shape[1:])
+        width = math.prod(shape)
         if self.built:
             if width != self.width:
                 raise ValueError(
@@ -74,9 +78,10 @@ class Unit(keras.layers.Layer, ABC):
                     f"width={self.width}. Give this model units of its own."
                 )
             return
+        self.shape = shape
         self.prepare(width)
         self.bias = self.add_weight(
-            shape=(width,),
+            shape=shape[-1:],
             initializer=self.bias_initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
@@ -96,12 +101,33 @@ class Unit(keras.layers.Layer, ABC):
         """How many units the group has."""
         return self._width
 
+    #: Of a group with positions, these and its channels.
+    shape: tuple[int, ...] = ()
+
+    @property
+    def num_positions(self) -> int:
+        """How many units share a bias."""
+        return math.prod(self.shape[:-1])
+
+    @property
+    def biases(self) -> Any:
+        """The bias of each unit, `(units,)`."""
+        return self.everywhere(self.bias)
+
+    def everywhere(self, x: Any) -> Any:
+        """What each channel has, `(channels,)`, at every position, `(units,)`."""
+        return x if self.num_positions == 1 else tf.tile(x, [self.num_positions])
+
+    def over_positions(self, x: Any) -> Any:
+        """The mean of each channel, `(channels,)`, of what units have, `(units,)`."""
+        return x if self.num_positions == 1 else tf.reduce_mean(tf.reshape(x, (self.num_positions, -1)), 0)
+
     @property
     def num_sites(self) -> int:
         """How many parts of the group are independent of each other given their fields."""
         return self.width
 
-    def spread(self, x: tf.Tensor) -> tf.Tensor:
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
         """What each site has, `(batch, sites)`, as what each of its units has, `(batch, units)`."""
         return x
 
@@ -140,7 +166,7 @@ class Unit(keras.layers.Layer, ABC):
             base_bias: the bias at `beta = 0`, `(units,)`.
             bias: instead of the group's own, `(units,)` or `(batch, units)`.
         """
-        full = tf.cast(self.bias if bias is None else bias, inputs.dtype) + inputs
+        full = tf.cast(self.biases if bias is None else bias, inputs.dtype) + inputs
         if isinstance(beta, (int, float)) and beta == 1:
             return full
         beta = as_dtype(beta, inputs.dtype)
@@ -148,7 +174,7 @@ class Unit(keras.layers.Layer, ABC):
 
     def energy(self, x: tf.Tensor, bias: Bias | None = None) -> tf.Tensor:
         """The group's own energy, `base(x) - bias . x`, `(batch,)`; `bias` as in `field`."""
-        return self.base(x) - tf.reduce_sum(x * tf.cast(self.bias if bias is None else bias, x.dtype), -1)
+        return self.base(x) - tf.reduce_sum(x * tf.cast(self.biases if bias is None else bias, x.dtype), -1)
 
     def log_prob(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
         """`log p(x | field)`, `(batch,)`; for states between 0 and 1 of Bernoulli units, minus the cross-entropy."""
@@ -235,8 +261,15 @@ class Unit(keras.layers.Layer, ABC):
             mean, variance: of each unit, `(units,)`.
             count: a number, or one for each unit.
         """
+        channels = self.width // self.num_positions
+        if self.num_positions > 1:  # those of a channel are as many states of one unit
+            parts = [np.broadcast_to(x, self.width).reshape(-1, channels) for x in (mean, variance, count)]
+            total = parts[2].sum(0)
+            center = (parts[2] * parts[0]).sum(0) / total
+            spread = (parts[2] * (parts[1] + (parts[0] - center) ** 2)).sum(0) / total
+            mean, variance, count = (np.tile(x, self.num_positions) for x in (center, spread, total))
         self.adapt_scale(mean, variance)
-        self.bias.assign(self.bias_for(mean, count))
+        self.bias.assign(self.bias_for(mean, count)[:channels])
 
     def adapt_scale(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Sets what there is beside the bias from the moments of data, `(units,)`."""

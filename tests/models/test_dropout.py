@@ -308,4 +308,4 @@ def test_hidden_units_of_several_states_are_dropped_whole():
     group = units.Mixed([("bernoulli", 1), (units.Softmax(3), 6), (units.OptionalSoftmax(2), 2)])
     group.build((None, 9))
     assert group.num_sites == 4
-    np.testing.assert_array_equal(group.spread(tf.constant([[1, 2, 3, 4]])), [[1, 2, 2, 2, 3, 3, 3, 4, 4]])
+    np.testing.assert_array_equal(group.per_unit(tf.constant([[1, 2, 3, 4]])), [[1, 2, 2, 2, 3, 3, 3, 4, 4]])

@@ -1,0 +1,197 @@
+"""Pools of units of which at most one is on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_rbm.arguments import per_axis
+from keras_rbm.random import Draws
+from keras_rbm.special import log1p
+from keras_rbm.units.optional_softmax import OptionalSoftmax
+
+
+@keras.saving.register_keras_serializable("keras_rbm")
+class MaxPooled(OptionalSoftmax):
+    """Detection units of a feature map in pools, at most one of a pool on: probabilistic max-pooling.
+
+        p(x_k = 1 | f) = exp(f_k) / (1 + sum_l exp(f_l)),   p(pool is on | f) = sum_k p(x_k = 1 | f)
+        log_partition(f) = sum_pools log(1 + sum_l exp(f_l))
+
+    The sums go over the units of one channel in one window. A pool is on if one of its units is. Where the windows do
+    not divide the map, the last ones of a row or column are smaller: no unit is lost, none is made up.
+
+    Args:
+        pool_size: height and width of the windows, or one number for both.
+
+    Raises:
+        ValueError: if a size is not positive, a window has one unit, or the group has no height and width.
+
+    Example:
+
+    ```python
+    rbm = keras_rbm.ConvRBM(24, kernel_size=5, pool_size=2)  # its hidden units are MaxPooled(2)
+    ```
+
+    Reference:
+        Lee, Grosse, Ranganath & Ng, 2009, "Convolutional deep belief networks for scalable unsupervised learning of
+        hierarchical representations", section 3.3.
+    """
+
+    def __init__(self, pool_size: int | Sequence[int], **kwargs: Any) -> None:
+        self.pool_size = per_axis(pool_size, "pool_size", 2)
+        super().__init__(math.prod(self.pool_size), **kwargs)
+
+    @property
+    def kind(self) -> tuple:
+        return (type(self).__name__, *self.pool_size)
+
+    def prepare(self, width: int) -> None:
+        if len(self.shape) != 3:
+            raise ValueError(
+                "Max-pooled units lie in height, width and channels. "
+                f"Received: {width} units without these. Use them in a ConvRBM."
+            )
+        height, width_, _ = self.shape
+        self._num_pools = -(-height // self.pool_size[0]), -(-width_ // self.pool_size[1])
+        self._width = width
+
+    @property
+    def pooled_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the pools."""
+        return (*self._num_pools, self.shape[2])
+
+    @property
+    def num_sites(self) -> int:
+        return math.prod(self.pooled_shape)
+
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
+        return self._units_at([x] * self.num_states, self._blank(x))
+
+    # --- the units of a pool, place by place
+
+    def _places(self, x: tf.Tensor, missing: float = 0.0) -> list[tf.Tensor]:
+        """Units `(batch, units)` by place in their pool, `(batch, pools)` each; `missing` where a pool is smaller."""
+        (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
+        x = tf.reshape(x, (-1, height, width, channels))
+        beyond = rows * tall - height, columns * wide - width
+        if any(beyond):
+            fill = tf.constant(missing, x.dtype) if x.dtype != tf.bool else False
+            x = tf.pad(x, [[0, 0], [0, beyond[0]], [0, beyond[1]], [0, 0]], constant_values=fill)
+        x = tf.reshape(x, (-1, rows, tall, columns, wide, channels))
+        places = itertools.product(range(tall), range(wide))
+        return [tf.reshape(x[:, :, i, :, j], (-1, rows * columns * channels)) for i, j in places]
+
+    def _units_at(self, places: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
+        """The inverse of `_places`."""
+        (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
+        parts = [tf.reshape(place, (-1, rows, columns, channels)) for place in places]
+        lines = [tf.stack(parts[i * wide :][:wide], 3) for i in range(tall)]  # (batch, rows, columns, wide, channels)
+        x = tf.reshape(tf.stack(lines, 2), (-1, rows * tall, columns * wide, channels))
+        return tf.ensure_shape(tf.reshape(x[:, :height, :width], tf.shape(like)), like.shape)
+
+    def _sites(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.stack(self._places(x), -1)
+
+    def _choices(self, field: tf.Tensor) -> tf.Tensor:
+        fields = tf.stack(self._places(field, -math.inf), -1)
+        return tf.concat([tf.zeros_like(fields[..., :1]), fields], -1)
+
+    def _flat(self, sites: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        return self._units_at(tf.unstack(sites, axis=-1), like)
+
+    def _weights(self, field: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Of each pool the weights of its units, the sum of these and none's, and the log of what divides all."""
+        fields = self._places(field, -math.inf)
+        largest = tf.stop_gradient(tf.maximum(_fold(tf.maximum, fields), 0))
+        weights = [tf.exp(x - largest) for x in fields]
+        return weights, _fold(tf.add, weights) + tf.exp(-largest), largest
+
+    def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
+        weights, _, largest = self._weights(field)
+        return largest + log1p(_fold(tf.add, weights) + (tf.exp(-largest) - 1))  # right for small sums too
+
+    def mean(self, field: tf.Tensor) -> tf.Tensor:
+        weights, total, _ = self._weights(field)
+        return self._units_at([weight / total for weight in weights], field)
+
+    def sample(self, field: tf.Tensor, draws: Draws) -> tf.Tensor:
+        weights, total, _ = self._weights(field)
+        u, reached, states = total * draws.uniform_like(total), tf.zeros_like(total), []
+        for weight in weights:  # the rest of the total is for none
+            states.append(tf.cast((u >= reached) & (u < reached + weight), field.dtype))
+            reached += weight
+        return self._units_at(states, field)
+
+    # --- pools
+
+    def pooled(self, x: tf.Tensor) -> tf.Tensor:
+        """Of states or means of the units, `(batch, units)`, those of the pools, `(batch, pools)`."""
+        return _fold(tf.add, self._places(x))
+
+    def pooled_mean(self, field: tf.Tensor) -> tf.Tensor:
+        """How probably each pool is on, `(batch, pools)`; nothing is lost by adding up small numbers."""
+        weights, total, _ = self._weights(field)
+        return _fold(tf.add, weights) / total
+
+    @property
+    def _is_there(self) -> np.ndarray:
+        """Whether each pool has a unit in each of the places, `(places, pools)`."""
+        (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
+        down, across = np.arange(rows * tall) < height, np.arange(columns * wide) < width
+        there = (down[:, None] & across).reshape(rows, tall, columns, wide).transpose(1, 3, 0, 2)
+        return np.repeat(there.reshape(tall * wide, -1), channels, -1)
+
+    def spread(self, pools: tf.Tensor) -> tf.Tensor:
+        """Means of the units `(batch, units)` of pools with means `(batch, pools)`: no place before others."""
+        each = pools / tf.constant(self._is_there.sum(0), pools.dtype)
+        return self._units_at([each] * self.num_states, self._blank(pools))
+
+    def placed(self, pools: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """States of the units `(batch, units)` of pools with states `(batch, pools)`: any place is as probable."""
+        there = self._is_there
+        number = tf.floor(draws.uniform_like(pools) * tf.constant(there.sum(0), pools.dtype))
+        ranks = np.where(there, np.cumsum(there, 0) - 1, -1)
+        places = [pools * tf.cast(tf.equal(number, tf.constant(rank, pools.dtype)), pools.dtype) for rank in ranks]
+        return self._units_at(places, self._blank(pools))
+
+    def log_prob_of_places(self, pools: tf.Tensor) -> tf.Tensor:
+        """Log-probability with which `placed` draws any one state of the units, `(batch,)`."""
+        return -tf.linalg.matvec(pools, tf.constant(np.log(self._is_there.sum(0)), pools.dtype))
+
+    def _blank(self, pools: tf.Tensor) -> tf.Tensor:
+        return tf.zeros((tf.shape(pools)[0], self.width), pools.dtype)
+
+    # --- enumeration
+
+    @property
+    def log2_num_states(self) -> float:
+        return float(np.log2(self._is_there.sum(0) + 1).sum())
+
+    def enumerate(self, index: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        there = self._is_there
+        numbers = there.sum(0) + 1
+        bases = np.concatenate([[1], np.cumprod(numbers)[:-1]])
+        chosen = (
+            index[:, None] // tf.constant(bases) % tf.constant(numbers)
+        )  # 0 is none, n the n-th place that there is
+        ranks = np.where(there, np.cumsum(there, 0), -1)
+        places = [tf.cast(tf.equal(chosen, tf.constant(rank)), dtype) for rank in ranks]
+        return self._units_at(places, tf.zeros((tf.shape(index)[0], self.width), dtype))
+
+    def get_config(self) -> dict:
+        config = {name: value for name, value in super().get_config().items() if name != "num_states"}
+        return {**config, "pool_size": list(self.pool_size)}
+
+
+def _fold(function: Any, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = function(total, part)
+    return total
