@@ -98,14 +98,6 @@ class AbstractRBM(Compiled, ABC):
         """Whether energies are defined."""
         return True
 
-    def _up(self, v: tf.Tensor, w: Any) -> tf.Tensor:
-        """What visible states bring to the hidden units' fields by weights `w`, which are like `w_rec`."""
-        return tf.matmul(v, w)
-
-    def _down(self, h: tf.Tensor, w: Any) -> tf.Tensor:
-        """What hidden states bring to the visible units' fields by weights `w`, which are like `w_rec`."""
-        return tf.matmul(h, w, transpose_b=True)
-
     def _hidden_field_of(self, hidden_input: tf.Tensor, beta: Beta = 1.0, base_bias: Bias = 0.0) -> tf.Tensor:
         """`hidden_field`, where what the visible states bring is known already."""
         return self.hidden.field(hidden_input, beta, base_bias, self.hidden_bias)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import RBM, RatingsRBM, samplers, units
+from keras_rbm import RBM, ConvRBM, RatingsRBM, samplers, units
 from keras_rbm.models import thinned_rbm
 from keras_rbm.models.thinned_rbm import ThinnedRBM
 from tests.oracles.kinds import KINDS, binary_states
@@ -110,6 +110,39 @@ def test_fast_weights_are_dropped_with_the_others():
     assert_frequencies(table.index(v), table.transitions(start, 1)[0])
 
 
+@pytest.mark.parametrize("pool_size", [1, 2])
+def test_filters_of_a_convolutional_rbm_are_dropped_everywhere_and_pools_whole(pool_size):
+    """Pools of 4, 2 and 1 units of maps 3 by 3, as the dense RBM that it is; of filters each weight is one."""
+    rbm = ConvRBM(2, 2, pool_size, dropout=0.5, drop_connect=0.5, dtype="float64", seed=0)
+    rbm.build((None, 4, 4, 1))
+    randomize(rbm)
+    view = rbm._thinned(tf.constant(6))
+    v = np.random.default_rng(0).integers(0, 2, (6, 16)).astype(float)
+    kept = view._kept.numpy().reshape(6, -1, 2)
+    if pool_size == 2:
+        rows = np.arange(3) // 2
+        kept = kept[:, (2 * rows[:, None] + rows).reshape(-1)]
+    kept = kept.reshape(6, -1)
+    assert view._kept.shape[1] == (18 if pool_size == 1 else 8)
+    assert set(np.unique(view._scales)) == {0.0, 2.0}
+    scaled = ConvRBM(2, 2, pool_size, dtype="float64")
+    scaled.build((None, 4, 4, 1))
+    for x, y in zip(scaled.trainable_variables, rbm.trainable_variables, strict=True):
+        x.assign(y)
+    scaled.w_rec.assign(rbm.w_rec * view._scales)
+    field = np.array(scaled.hidden_bias) + v @ scaled.weight_matrix().numpy()
+    np.testing.assert_array_equal(view.hidden.mean(view.hidden_field(tf.constant(v))) != 0, kept == 1)
+    assert_rounded(view.hidden_field(tf.constant(v)), field)
+    weights = np.exp(field) * kept  # of states that are on; one unit of a pool is: its weights add up
+    pools = weights.reshape(6, 3, 3, 2)
+    if pool_size == 2:
+        pools = np.add.reduceat(np.add.reduceat(pools, [0, 2], 1), [0, 2], 2)
+    expected = -v @ np.array(scaled.visible_bias) - np.log1p(pools).reshape(6, -1).sum(1)
+    assert_rounded(view.free_energy(tf.constant(v)), expected)
+    h = tf.constant(kept)
+    assert_rounded(view.visible_input(h), kept @ scaled.weight_matrix().numpy().T)
+
+
 # --- gradients
 
 
@@ -207,14 +240,21 @@ def test_no_dropout_changes_no_bit(name):
 
 
 @pytest.mark.parametrize("centered", [False, True])
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [*SAMPLERS, "convolutional"])
 def test_where_all_units_are_dropped_visible_biases_learn(name, centered):
-    rbm = RBM(4, sampler=SAMPLERS[name](), dropout=1.0, centered=centered, seed=0)
-    rbm.build((None, 5))
+    options, x = {"dropout": 1.0, "centered": centered, "seed": 0}, X[[3, 7]]
+    if name == "convolutional":
+        rbm, x = (
+            ConvRBM(3, 2, 2, visible_bias="position", sampler="pcd", **options),
+            np.repeat(x[..., None, None], 5, 2),
+        )
+    else:
+        rbm = RBM(4, sampler=SAMPLERS[name](), **options)
+    rbm.build((None, *x.shape[1:]))
     randomize(rbm)
     before = [np.array(x) for x in rbm.trainable_variables]
     rbm.compile(keras.optimizers.SGD(0.2), run_eagerly=True)
-    rbm.fit(X[[3, 7]], epochs=5, verbose=0)
+    rbm.fit(x, epochs=5, verbose=0)
     changed = [not np.array_equal(x, y) for x, y in zip(rbm.trainable_variables, before, strict=True)]
     assert [x is rbm.visible.bias for x in rbm.trainable_variables] == changed
 
@@ -281,7 +321,7 @@ def test_what_is_watched_is_the_whole_rbm():
 @pytest.mark.parametrize("objective", ["ratings", "joint"])
 def test_ratings_learn_by_thinned_rbms(objective):
     """All hidden units dropped: what a user has rated says nothing of the marks, whatever the weights."""
-    rbm = RatingsRBM(3, values=(1, 2), objective=objective, dropout=1.0, seed=0, dtype="float64")
+    rbm = RatingsRBM(3, values=(1, 2), objective=objective, dropout=1.0, centered=False, seed=0, dtype="float64")
     rbm.build((None, 2))
     rbm.w_rec.assign([[4.0] * 3, [-4.0] * 3])
     v = tf.constant(np.tile([[1.0, 0.0]], (NUM, 1)))
