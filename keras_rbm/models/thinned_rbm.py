@@ -60,14 +60,11 @@ class ThinnedRBM(AbstractRBM):
     w_rec: Any = assigned()
     stream: RandomStream = assigned()
     state_dtype: str = assigned()
-    visible_bias: Any = assigned()
-    hidden_bias: Any = assigned()
 
     def __init__(self, rbm: AbstractRBM, kept: tf.Tensor, scales: tf.Tensor | None) -> None:
         self._rbm, self._kept, self._scales = rbm, kept, scales
         self.visible, self.hidden, self.w_rec = rbm.visible, ThinnedUnits(rbm.hidden, kept), rbm.w_rec
         self.stream, self.state_dtype = rbm.stream, rbm.state_dtype
-        self.visible_bias, self.hidden_bias = rbm.visible_bias, rbm.hidden_bias
 
     @classmethod
     def drawn(cls, rbm: AbstractRBM, number: tf.Tensor, dropout: float, drop_connect: float) -> ThinnedRBM:
@@ -85,6 +82,14 @@ class ThinnedRBM(AbstractRBM):
     def beside(self, other: ThinnedRBM) -> ThinnedRBM:
         """These rows, and below them those of another one."""
         return ThinnedRBM(self._rbm, tf.concat([self._kept, other._kept], 0), self._scales)
+
+    @property
+    def visible_bias(self) -> Any:
+        return self._rbm.visible_bias
+
+    @property
+    def hidden_bias(self) -> Any:
+        return self._rbm.hidden_bias
 
     def _scaled(self, w: Any) -> Any:
         if self._scales is None:
