@@ -176,12 +176,11 @@ class ClassificationRBM(Labelled):
     ) -> keras.Model:
         """As `RBM.classifier`; label units are left out: the last layer starts from random weights."""
 
-        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
-            return without_classes(self.undirected(), self.num_classes)
+        def layers() -> list[list[keras.layers.Layer]]:
+            rbm = self.undirected()
+            return [[rbm.hidden.as_layer(*without_classes(rbm, self.num_classes), "hidden_1")]]
 
-        return plain_network(
-            self, [self.undirected().hidden], layer, num_classes, [], dropout, input_dropout, kernel_constraint
-        )
+        return plain_network(self, layers, num_classes, [], dropout, input_dropout, kernel_constraint)
 
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object

@@ -15,7 +15,6 @@ from keras_rbm.arguments import per_axis, positive_integer
 from keras_rbm.models.convolution import Convolution
 from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
-from keras_rbm.training.centering import centered_gradients
 from keras_rbm.types import Array, SamplerLike, UnitLike
 
 
@@ -31,9 +30,9 @@ class ConvRBM(RBM):
 
         E(v, h) = base(v) - b . v + base(h) - c . h - sum_k h_k . (v * w_k)
 
-    `*` is the correlation that `keras.layers.Conv2D` computes, and `w_rec` has the shape of its kernel, `(height, width,
-    channels, filters)`. All units of a filter's map share one hidden bias, all pixels of a channel one visible bias. With
-    `pool_size` above 1 at most one unit of a pool is on (`units.MaxPooled`: probabilistic max-pooling).
+    `*` is the correlation that `keras.layers.Conv2D` computes, and `w_rec` has the shape of its kernel, `(height,
+    width, channels, filters)`. All units of a filter's map share one hidden bias, all pixels of a channel one visible
+    bias. With `pool_size` above 1 at most one unit of a pool is on (`units.MaxPooled`: probabilistic max-pooling).
 
     As a layer it maps pictures `(batch, height, width, channels)` to the means of its pools, `(batch, rows, columns,
     filters)`. As a model it is an `RBM`: samplers, centring, penalties, likelihoods, clamping and imputation are its.
@@ -114,6 +113,8 @@ class ConvRBM(RBM):
     def _two_axes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Sizes of sequences, which inside are pictures one pixel high."""
         return (1,) * (2 - self.rank) + sizes
+
+    _sees_positions = True
 
     # --- shapes
 
@@ -255,6 +256,24 @@ class ConvRBM(RBM):
         pools = self._pools()
         return pools.log_prob_of_places(x) if pools else super()._log_prob_from_outputs(x)
 
+    def _plain_layers(self, name: str) -> list[keras.layers.Layer]:
+        units, scale = self.hidden, np.ones(self.filters)
+        if isinstance(units, unit_kinds.Continuous):
+            scale = np.asarray(units.precision)[: self.filters]
+        elif not isinstance(units, (unit_kinds.Bernoulli, unit_kinds.Spin, unit_kinds.MaxPooled)):
+            raise ValueError(f"No plain layer computes the means of maps of {type(units).__name__} units.")
+        kind = keras.layers.Conv1D if self.rank == 1 else keras.layers.Conv2D
+        activation = None if self._pools() else units.activation
+        layer = kind(self.filters, self.kernel_size, self.strides, self.padding, activation=activation, name=name)
+        layer.build((None, *self.data_shape))
+        layer.set_weights([np.asarray(self.w_rec) / scale, np.asarray(units.bias) / scale])
+        pools = self._pools()
+        return (
+            [layer]
+            if pools is None or self.output_of == "detection"
+            else [layer, pools.as_layer_of_pools(f"{name}_pools", self.rank)]
+        )
+
     # --- learning
 
     def _offset_means(self, v: tf.Tensor, h: tf.Tensor) -> list[tf.Tensor]:
@@ -263,15 +282,22 @@ class ConvRBM(RBM):
     def _centered(
         self, dw: tf.Tensor, db: tf.Tensor, dc: tf.Tensor, offsets: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        # As of a dense RBM that sees one patch, all patches added up: biases balance what offsets bring inside a
-        # picture. At its edges fewer filters meet a pixel; the change of parameters is no less one of coordinates.
-        taps, channels = math.prod(self.kernel_size), self.data_shape[-1]
-        below = tf.tile(tf.reduce_sum(tf.reshape(db, (-1, channels)), 0), [taps])
-        patch = tf.reshape(dw, (taps * channels, self.filters))
-        (patch,), (moved, dc) = centered_gradients([patch], [below, dc], [tf.tile(offsets[0], [taps]), offsets[1]])
-        shift = tf.reduce_sum(tf.reshape(moved - below, (taps, channels)), 0)
-        db = tf.reshape(tf.reshape(db, (-1, channels)) + shift, db.shape)
-        return tf.reshape(patch, dw.shape), db, dc
+        # The gradient in w, b + L(w) and c + M(w), told in w, b and c: L and M are what mean states bring to a pixel's
+        # and a unit's field. Where one bias is for all positions, they are averages over these.
+        mu, lam = offsets
+        w_shape, each = dw.shape, tf.constant(self._convolution.num_pairs(), dw.dtype)[..., None, None]
+        dw = tf.reshape(dw, (*each.shape[:2], *w_shape[-2:]))
+        to_unit = each / math.prod(self._convolution.map_shape[:2]) * mu[:, None]
+        if self.visible_bias_of == "channel":
+            to_pixel = each / math.prod(self._convolution.shape[:2]) * lam
+            dw -= to_unit * dc + to_pixel * db[:, None]
+            db -= tf.reduce_sum(dw * to_pixel, (0, 1, 3))
+        else:
+            means = tf.tile(lam, [math.prod(self._convolution.map_shape[:2])])[None]
+            dw -= to_unit * dc + self._convolution.pairs(db[None], means)
+            db -= self._convolution.down(means, dw)[0]
+        dc -= tf.reduce_sum(dw * to_unit, (0, 1, 2))
+        return tf.reshape(dw, w_shape), db, dc
 
     def get_config(self) -> dict:
         config = super().get_config()

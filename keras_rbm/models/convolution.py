@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-#: The most that a product of whole lines may cost in place of a transposed convolution: how often the kernel fits into
-#: a line, times the root of the number of channels. Measured: with few channels convolutions are slow on a CPU.
+#: The most that a product of whole lines may cost in place of a convolution downwards: how often the kernel fits into a
+#: line, times the root of the number of channels. Measured: with few channels convolutions are slow on a CPU.
 _LINES_PAY = 12.0
 
 
@@ -44,28 +44,89 @@ class Convolution(NamedTuple):
 
     def up(self, v: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         """What pictures `(batch, height * width * channels)` bring to the maps, `(batch, units)`."""
-        maps = tf.nn.conv2d(tf.reshape(v, (-1, *self.shape)), w, self.strides, self.padding)
-        return tf.reshape(maps, (-1, math.prod(self.map_shape)))
+
+        @tf.custom_gradient
+        def product(v: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            maps = tf.nn.conv2d(self._pictures(v), w, self.strides, self.padding)
+            return self._rows(maps), lambda dh: (self.down(dh, w), self.pairs(v, dh))
+
+        return product(v, w)
 
     def down(self, h: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         """What maps `(batch, units)` bring to the pictures, `(batch, height * width * channels)`."""
-        maps = tf.reshape(h, (-1, *self.map_shape))
-        height, width, channels = self.shape
-        if self.strides == (1, 1) and width / self.kernel_size[1] * math.sqrt(channels) < _LINES_PAY:
-            return self._down_by_lines(maps, w)
-        pictures = tf.nn.conv2d_transpose(maps, w, (tf.shape(h)[0], *self.shape), self.strides, self.padding)
-        return tf.reshape(pictures, (-1, height * width * channels))
+        channels, width = self.shape[2], self.shape[1]
+        few = width / self.kernel_size[1] * math.sqrt(channels) < _LINES_PAY
+
+        @tf.custom_gradient
+        def product(h: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            maps = self._maps(h)
+            if self.strides != (1, 1):
+                shape = (tf.shape(h)[0], *self.shape)
+                pictures = tf.nn.conv2d_transpose(maps, w, shape, self.strides, self.padding)
+            else:
+                pictures = (self._down_by_lines if few else self._down_by_filters)(maps, w)
+            return self._rows(pictures), lambda dv: (self.up(dv, w), self.pairs(dv, h))
+
+        return product(h, w)
+
+    def pairs(self, v: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
+        """Sums of products of pixels and units that a weight connects, of all rows: of the shape of the weights."""
+        pictures, maps = self._pictures(v), self._maps(h)
+        channels = self.shape[2]
+        if self.strides != (1, 1):
+            sizes = (*self.kernel_size, channels, self.filters)
+            options = {"strides": [1, *self.strides, 1], "padding": self.padding}
+            return tf.raw_ops.Conv2DBackpropFilter(input=pictures, filter_sizes=sizes, out_backprop=maps, **options)
+        # As a convolution of its own: XLA on a CPU is fifty times slower at the raw one inside a loop.
+        (top, bottom), (left, right) = self._margins()
+        pictures = tf.pad(tf.transpose(pictures, (3, 1, 2, 0)), [[0, 0], [top, bottom], [left, right], [0, 0]])
+        return tf.transpose(tf.nn.conv2d(pictures, tf.transpose(maps, (1, 2, 0, 3)), 1, "VALID"), (1, 2, 0, 3))
+
+    def num_pairs(self) -> np.ndarray:
+        """How many pairs of a position in the picture and one in the map each weight connects, `kernel_size`."""
+        counts = []
+        for n, k, step, m in zip(self.shape[:2], self.kernel_size, self.strides, self.map_shape[:2], strict=True):
+            before = max((m - 1) * step + k - n, 0) // 2 if self.padding == "SAME" else 0
+            at = np.arange(m)[:, None] * step - before + np.arange(k)
+            counts.append(((at >= 0) & (at < n)).sum(0))
+        return np.outer(*counts)
+
+    # --- as TensorFlow has them
+
+    def _pictures(self, v: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(v, (-1, *self.shape))
+
+    def _maps(self, h: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(h, (-1, *self.map_shape))
+
+    def _rows(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(x, (-1, math.prod(x.shape[1:])))
+
+    def _margins(self) -> list[tuple[int, int]]:
+        """Zeros around pictures, before and after, of each axis; filters take steps of 1."""
+        axes = zip(self.shape[:2], self.kernel_size, self.map_shape[:2], strict=True)
+        beyond = [m + k - 1 - n for n, k, m in axes]
+        return [(zeros // 2, zeros - zeros // 2) for zeros in beyond]
+
+    # --- the transpose, where filters take steps of 1
+
+    def _down_by_filters(self, maps: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        """A convolution by turned filters."""
+        sizes = zip(self.kernel_size, self._margins(), strict=True)
+        around = [(k - 1 - before, k - 1 - after) for k, (before, after) in sizes]
+        turned = tf.transpose(w[::-1, ::-1], (0, 1, 3, 2))
+        return tf.nn.conv2d(tf.pad(maps, [(0, 0), *around, (0, 0)]), turned, 1, "VALID")
 
     def _down_by_lines(self, maps: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-        """`down` as one matrix product: a line of the maps brings something to as many lines as the kernel is high."""
+        """One matrix product: a line of the maps brings something to as many lines as the filter is high."""
         (height, width, channels), (tall, wide) = self.shape, self.kernel_size
         lines, columns, filters = self.map_shape
-        top, left = (max(m + k - 1 - n, 0) // 2 for m, k, n in ((lines, tall, height), (columns, wide, width)))
-        # shifts[d, X, x] = 1 if column d of the kernel is at column x of the picture for column X of the map.
+        (top, _), (left, _) = self._margins()
+        # shifts[d, X, x] = 1 if column d of the filter is at column x of the picture for column X of the map.
         shifts = np.stack([np.eye(columns, width, d - left) for d in range(wide)])
         matrix = tf.einsum("dXx,ydck->Xkyxc", tf.constant(shifts, maps.dtype), w)
         matrix = tf.reshape(matrix, (columns * filters, tall * width * channels))
         brought = tf.reshape(maps, (-1, columns * filters)) @ matrix
         brought = tf.reshape(brought, (-1, lines, tall, width * channels))
         total = tf.add_n([tf.pad(brought[:, :, d], [[0, 0], [d, tall - 1 - d], [0, 0]]) for d in range(tall)])
-        return tf.reshape(total[:, top : top + height], (-1, height * width * channels))
+        return tf.reshape(total[:, top : top + height], (-1, height, width, channels))

@@ -7,19 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_rbm.arguments import checked_num_classes
 from keras_rbm.models.machine import Machine
 from keras_rbm.random import spawned_seed
 from keras_rbm.types import Constraint
-from keras_rbm.units import Unit
 
 
 def plain_network(
     machine: Machine,
-    hidden: list[Unit],
-    weights_of: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    hidden: Callable[[], list[list[keras.layers.Layer]]],
     num_classes: int,
     beside: list[int],
     dropout: float,
@@ -29,8 +26,7 @@ def plain_network(
     """Layers that compute the means of hidden units from below, and a softmax over classes.
 
     Args:
-        hidden: the units of each layer.
-        weights_of: kernel and bias of a layer, by number.
+        hidden: makes, once all arguments are known to be sound, what computes each hidden layer.
         beside: widths of what the layers but the last see beside the units below; these are further inputs, to the
             right of the data. Empty for none.
 
@@ -46,11 +42,17 @@ def plain_network(
         raise ValueError(f"A {kind} must be built before a classifier starts from it. Pretrain it, or call it on data.")
     initializer = keras.initializers.GlorotUniform(seed=spawned_seed(machine.seed, "classes"))
     steps: list[list[keras.layers.Layer]] = [_dropped(input_dropout, spawned_seed(machine.seed, "input_dropout"))]
-    for i, units in enumerate(hidden):
-        seed = spawned_seed(machine.seed, "dropout", i)
-        steps.append([units.as_layer(*weights_of(i), f"hidden_{i + 1}"), *_dropped(dropout, seed)])
-    steps.append([keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes")])
-    inputs = keras.Input((machine.visible.width + sum(beside),))
+    in_maps = False
+    for i, layers in enumerate([*hidden(), None]):
+        flat = [keras.layers.Flatten()] if in_maps and not _makes_maps(layers) else []
+        if layers is None:
+            steps.append(
+                [*flat, keras.layers.Dense(num_classes, "softmax", kernel_initializer=initializer, name="classes")]
+            )
+        else:
+            steps.append([*flat, *layers, *_dropped(dropout, spawned_seed(machine.seed, "dropout", i))])
+            in_maps = _makes_maps(layers)
+    inputs = keras.Input((machine.visible.width + sum(beside),) if beside else machine.data_shape)
     if len(beside) < 2:  # the first layer sees all inputs
         net = keras.Sequential([inputs, *itertools.chain(*steps)], name="classifier")
     else:
@@ -64,6 +66,10 @@ def plain_network(
             if isinstance(layer, keras.layers.Dense):
                 layer.kernel_constraint = layer._kernel.constraint = constraint
     return net
+
+
+def _makes_maps(layers: list[keras.layers.Layer] | None) -> bool:
+    return any(isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D)) for layer in layers or ())
 
 
 def _dropped(rate: float, seed: int | None) -> list[keras.layers.Layer]:

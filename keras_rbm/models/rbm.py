@@ -269,6 +269,9 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     # --- what the layer above sees
 
+    #: Whether data have positions and channels.
+    _sees_positions = False
+
     def _output_kind(self) -> unit_kinds.Unit:
         """Units of the kind that the layer above sees, a copy without weights."""
         return clone(self.hidden)
@@ -530,10 +533,14 @@ class RBM(AbstractRBM, Coupled, Machine):
             ValueError: if the RBM is not built, or an argument is out of range.
         """
 
-        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
-            return np.asarray(self.w_rec), np.asarray(self.hidden.bias)
+        def layers() -> list[list[keras.layers.Layer]]:
+            return [self._plain_layers("hidden_1")]
 
-        return plain_network(self, [self.hidden], layer, num_classes, [], dropout, input_dropout, kernel_constraint)
+        return plain_network(self, layers, num_classes, [], dropout, input_dropout, kernel_constraint)
+
+    def _plain_layers(self, name: str) -> list[keras.layers.Layer]:
+        """Plain Keras layers that compute what the layer gives."""
+        return [self.hidden.as_layer(np.asarray(self.w_rec), np.asarray(self.hidden.bias), name)]
 
     def _as_tied(self, sampler: Any) -> RBM:
         """A tied RBM with these units (shared), these recognition weights and random key, and a sampler of its own."""

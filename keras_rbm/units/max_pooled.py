@@ -168,6 +168,20 @@ class MaxPooled(OptionalSoftmax):
     def _blank(self, pools: tf.Tensor) -> tf.Tensor:
         return tf.zeros((tf.shape(pools)[0], self.width), pools.dtype)
 
+    def as_layer_of_pools(self, name: str, rank: int) -> keras.Model:
+        """Plain Keras that computes `pooled_mean` of fields of a map, `(batch, height, width, channels)`; of rank 1
+        without height."""
+        ops, (height, width, channels), (rows, columns) = keras.ops, self.shape, self._num_pools
+        inputs = keras.Input(self.shape[2 - rank :])
+        beyond = [
+            (0, n * k - size) for n, k, size in zip((rows, columns), self.pool_size, (height, width), strict=True)
+        ]
+        x = ops.reshape(inputs, (-1, height, width, channels))
+        x = ops.pad(x, [(0, 0), *beyond, (0, 0)], constant_values=-math.inf)
+        x = ops.reshape(x, (-1, rows, self.pool_size[0], columns, self.pool_size[1], channels))
+        x = ops.sigmoid(ops.logsumexp(x, (2, 4)))
+        return keras.Model(inputs, ops.reshape(x, (-1, *self.pooled_shape[2 - rank :])), name=name)
+
     # --- enumeration
 
     @property

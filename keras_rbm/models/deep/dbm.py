@@ -463,7 +463,10 @@ class DBM(Layered):
                 return w, b + np.asarray(self.kernels[top]).mean(1) if self.num_classes else b
             return (np.concatenate([w, np.asarray(self.kernels[i + 1]).T]) if mean_field else 2 * w), b
 
-        return plain_network(self, self.hidden, layer, num_classes, widths, dropout, input_dropout, kernel_constraint)
+        def layers() -> list[list[keras.layers.Layer]]:
+            return [[units.as_layer(*layer(i), f"hidden_{i + 1}")] for i, units in enumerate(self.hidden)]
+
+        return plain_network(self, layers, num_classes, widths, dropout, input_dropout, kernel_constraint)
 
     def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         super()._adapt_to_moments(mean, variance, count)

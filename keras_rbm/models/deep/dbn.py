@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -46,9 +47,12 @@ class DBN(Labelled):
     `evaluate` and validation log `cross_entropy` (of the classes, nats a case) and `accuracy` too, and so does training
     where the objective is not the joint one.
 
+    A layer may be a `ConvRBM`: the next one sees its pools, and fully connected layers may follow.
+
     Args:
-        units: numbers of hidden units, from the lowest layer to the top; at least two.
-        visible: kind of the visible units: a name, config or `Unit`.
+        units: the layers, from the lowest to the top, at least two: numbers of hidden units, or RBMs to copy, with
+            options of their own, of which `tied`, and the visible units of those above the first, are set here.
+        visible: kind of the visible units: a name, config or `Unit`; that of the first layer, if this is an RBM.
         hidden: kind of all hidden units: a name or config, or a `Unit` to copy for each layer.
         sampler: where the top RBM's samples come from in wake-sleep, and those of all layers in `pretrain`.
         num_classes: how many label units there are, at least 2; `None` for none.
@@ -95,28 +99,30 @@ class DBN(Labelled):
                 "A DBN has at least two layers: `units` must be a list of their sizes, such as [500, 500, 2000]. "
                 f"Received: units={units!r}. One layer is an RBM, or with classes a ClassificationRBM."
             )
-        self.units = [positive_integer(n, "units") for n in units]
+        given = [keras.saving.deserialize_keras_object(n) if isinstance(n, dict) else n for n in units]
+        self.units = [n.units if isinstance(n, RBM) else positive_integer(n, "units") for n in given]
+        self._given = [keras.saving.serialize_keras_object(n) if isinstance(n, RBM) else int(n) for n in given]
         self._head = checked_head(num_classes, objective, generative_weight)
         self._num_classes = num_classes or 0
         kind = unit_kinds.get(hidden, dtype=self.dtype_policy)
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
-        sides = [clone(kind) if i else visible for i in range(len(self.units))]
-        if num_classes:
-            sides[-1] = with_labels(sides[-1], num_classes, dtype=self.dtype_policy, name="visible")
-        self.rbms = [
-            RBM(
-                n,
-                visible=sides[i],
-                hidden=clone(kind),
-                sampler=sampler if i == len(self.units) - 1 else "cd",
-                tied=i == len(self.units) - 1,
-                seed=spawned_seed(self.seed, "layer", i),
-                name=f"rbm_{i}",
-                dtype=self.dtype_policy,
-                **options,
-            )
-            for i, n in enumerate(self.units)
-        ]
+        rbms: list[RBM] = []
+        for i, layer in enumerate(given):
+            is_top, side = i == len(given) - 1, rbms[-1]._output_kind() if rbms else visible
+            if is_top and num_classes:
+                side = with_labels(side, num_classes, dtype=self.dtype_policy, name="visible")
+            own: dict[str, Any] = {
+                "visible": side,
+                "seed": spawned_seed(self.seed, "layer", i),
+                "tied": is_top,
+                "name": f"rbm_{i}",
+            }
+            if isinstance(layer, RBM):
+                rbms.append(_copy(layer, own, is_first=not rbms))
+            else:
+                own["sampler"] = sampler if is_top else "cd"
+                rbms.append(RBM(layer, hidden=clone(kind), dtype=self.dtype_policy, **own, **options))
+        self.rbms = rbms
         names = ["wake_loss", "sleep_loss", "reconstruction_error", *self.top.sampler.log_names]
         names += ["cross_entropy", "accuracy"] if num_classes else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
@@ -154,23 +160,36 @@ class DBN(Labelled):
         return self.top
 
     def build(self, input_shape: Any) -> None:
-        shape = input_shape
+        shape = tuple(input_shape)
         for rbm in self.rbms:
-            if rbm is self.top:
-                shape = (shape[0], shape[1] + self.num_classes)
+            if rbm is not self.rbms[0] and not rbm._sees_positions:
+                shape = (shape[0], math.prod(shape[1:]) + (self.num_classes if rbm is self.top else 0))
             rbm.build(shape)
-            shape = (shape[0], rbm.units)
+            shape = rbm.compute_output_shape(shape)
         self.built = True
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        return self.rbms[0].data_shape
+
+    def _shape_error(self, shape: Any, width: int | None = None) -> ValueError | None:
+        return self.rbms[0]._shape_error(shape, width)
+
+    def _in_rows(self, x: Any) -> Any:
+        return self.rbms[0]._in_rows(x)
+
+    def _work(self) -> int:
+        return sum(rbm._work() for rbm in self.rbms) if self.built else self.count_params()
 
     # --- up and down
 
     def encode(self, v: Array) -> tf.Tensor:
-        return self.top.mean_h_from_v(self._with_probs(self._means_below_top(v)))
+        return self.top.encode(self._with_probs(self._means_below_top(v)))
 
     def _means_below_top(self, v: Any) -> tf.Tensor:
         h = self._as_states(v)
         for rbm in self.lower:
-            h = rbm.mean_h_from_v(h)
+            h = rbm._output_means(rbm.hidden_field(h))
         return h
 
     def _with_probs(self, x: tf.Tensor) -> tf.Tensor:
@@ -184,7 +203,7 @@ class DBN(Labelled):
     def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
         fields = [self.rbms[0].hidden_field(v)]
         for below, rbm in itertools.pairwise(self.rbms):
-            h = below.hidden.mean(fields[-1])
+            h = below._output_means(fields[-1])
             fields.append(rbm.hidden_field(self._with_probs(h) if rbm is self.top else h))
         return [(rbm.hidden, field) for rbm, field in zip(self.rbms, fields, strict=True)]
 
@@ -192,19 +211,24 @@ class DBN(Labelled):
         return self.rbms[0].w_rec
 
     def _reconstruction_field(self, v: Any) -> tf.Tensor:
-        units, field = self._top_units, self._without_labels(self.top.visible_field(self.encode(v)))
+        x = self._with_probs(self._means_below_top(v))
+        units, field = self._top_units, self._without_labels(self.top._reconstruction_field(x))
         for rbm in reversed(self.lower):
-            units, field = rbm.visible, rbm.visible_field(units.mean(field))
+            h = rbm._hidden_means_from_outputs(units.mean(field))
+            units, field = rbm.visible, rbm.visible_field(h)
         return field
 
     def call(self, inputs: Array) -> tf.Tensor:
         h = inputs
         for rbm in self.lower:
             h = rbm(h)
+            h = tf.reshape(h, (-1, math.prod(h.shape[1:])))
         return self.top(self._with_probs(h))
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
-        return (input_shape[0], self.units[-1])
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        for rbm in self.rbms:
+            input_shape = rbm.compute_output_shape(input_shape)
+        return tuple(input_shape)
 
     # --- samples
 
@@ -212,11 +236,15 @@ class DBN(Labelled):
         return self.top.initial_states(num_samples)
 
     def _initial_states_from(self, v: tf.Tensor) -> tf.Tensor:
-        return self._with_drawn_labels(self._up(v)[-1], self.top.stream)[0]
+        return self._with_drawn_labels(self._up(v)[1], self.top.stream)[0]
 
     def _visible_of(self, states: tf.Tensor, visible: tf.Tensor, mean: bool) -> tf.Tensor:
-        below = self._down(states)
-        return self.rbms[0].mean_v_from_h(below[1]) if mean else below[0]
+        v, h = self._down(states)[0]
+        return self._lowest_mean(h) if mean else v
+
+    def _lowest_mean(self, h: tf.Tensor) -> tf.Tensor:
+        """Means of the visible units given the first hidden layer's states."""
+        return self.visible.mean(self.rbms[0].visible_field(h))
 
     _clamps_visible = False
 
@@ -226,8 +254,8 @@ class DBN(Labelled):
 
     def _step_endpoints(self) -> dict[str, Endpoint]:
         def down(_: Any, states: tf.Tensor) -> dict[str, tf.Tensor]:
-            v, h, *_ = self._down(tf.cast(states, self.state_dtype))
-            return {"v": v, "mean": self.rbms[0].mean_v_from_h(h)}
+            v, h = self._down(tf.cast(states, self.state_dtype))[0]
+            return {"v": self._as_data(v), "mean": self._as_data(self._lowest_mean(h))}
 
         return {**super()._step_endpoints(), "down": steps.by_noise(down, [rows("states", self.top.visible.width)])}
 
@@ -251,12 +279,14 @@ class DBN(Labelled):
             *(tf.concat([tf.cast(free, x.dtype), x[:, -self.num_classes :]], 1) for x in (mask, values))
         )
 
-    def _up(self, v: tf.Tensor) -> list[tf.Tensor]:
-        """States sampled upwards: the data, then each hidden layer below the top."""
-        states = [v]
+    def _up(self, v: tf.Tensor) -> tuple[list[tuple[tf.Tensor, tf.Tensor]], tf.Tensor]:
+        """States sampled upwards: visible and hidden ones of each directed layer, and those that the top sees."""
+        states = []
         for rbm in self.lower:
-            states.append(rbm.sample_h_from_v(states[-1]))
-        return states
+            h = rbm.hidden.sample(rbm.hidden_field(v), rbm.stream)
+            states.append((v, h))
+            v = rbm._outputs(h)
+        return states, v
 
     def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         log_ratio = tf.zeros(tf.shape(v)[:1], v.dtype)
@@ -264,7 +294,8 @@ class DBN(Labelled):
             field = rbm.hidden_field(v)
             h = rbm.hidden.sample(field, draws)
             log_ratio += rbm.visible.log_prob(v, rbm.visible_field(h)) - rbm.hidden.log_prob(h, field)
-            v = h
+            v = rbm._outputs(h)
+            log_ratio += rbm._log_prob_from_outputs(v)
         x, log_p = self._with_drawn_labels(v, draws)
         return x, log_ratio - log_p
 
@@ -274,11 +305,13 @@ class DBN(Labelled):
             return self._head.with_drawn_labels(self.top, x, draws)
         return x, tf.zeros(tf.shape(x)[:1], x.dtype)
 
-    def _down(self, x: tf.Tensor) -> list[tf.Tensor]:
+    def _down(self, x: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
-        states = [self._without_labels(x)]
+        states, x = [], self._without_labels(x)
         for rbm in reversed(self.lower):
-            states.append(rbm.sample_v_from_h(states[-1]))
+            h = rbm._hidden_from_outputs(x, rbm.stream)
+            x = rbm.visible.sample(rbm.visible_field(h), rbm.stream)
+            states.append((x, h))
         return states[::-1]
 
     # --- learning
@@ -332,7 +365,7 @@ class DBN(Labelled):
         if not self.built and (checks.is_array(x) or isinstance(x, tf.data.Dataset)):
             rows = x if checks.is_array(x) else pipelines.first_batch(x)[0]
             with self.distribute_strategy.scope():
-                self.build(checks.as_rows(rows, None).shape)
+                self.build((None, *checks.as_array(rows, self._shape_error).shape[1:]))
         sampler = self.sampler if sampler is None else sampler
         return Pretraining(self.rbms, x, sampler=sampler, head=self._head, seed=self.seed, **options)
 
@@ -361,28 +394,28 @@ class DBN(Labelled):
 
     def _gradients(self, batch: Batch) -> StepResult:
         v, weights, y = batch.v, batch.weights, batch.y
-        awake = self._up(v)
-        top_states = self._head.one_hot(awake[-1], y) if self._head else awake[-1]
+        awake, x = self._up(v)
+        top_states = self._head.one_hot(x, y) if self._head else x
         joint, samples, _ = self.top._contrastive_gradients(top_states, weights)
-        result = self._head.combined(self.top, awake[-1], y, weights, joint) if self._head else joint
+        result = self._head.combined(self.top, x, y, weights, joint) if self._head else joint
         dream = self._down(samples.v)
-        wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(dream[0])[:1], v.dtype)
+        wake_loss, sleep_loss = tf.zeros_like(weights), tf.zeros(tf.shape(samples.v)[:1], v.dtype)
         generative = [x for rbm in self.lower for x in (rbm.w_gen, rbm.visible.bias, *rbm.visible.other_parameters)]
         recognition = [x for rbm in self.lower for x in (rbm.w_rec, rbm.hidden.bias, *rbm.hidden.other_parameters)]
         share, share_of_samples = shares(weights, samples.weights)
         with tf.GradientTape() as wake, tf.GradientTape() as sleep:
             wake.watch([x.value for x in generative])  # units may be frozen: then the optimizer leaves them alone
             sleep.watch([x.value for x in recognition])
-            for i, rbm in enumerate(self.lower):
-                wake_loss -= rbm.visible.log_prob(awake[i], rbm.visible_field(awake[i + 1]))
-                sleep_loss -= rbm.hidden.log_prob(dream[i + 1], rbm.hidden_field(dream[i]))
+            for rbm, (below, above), (dreamt, its_cause) in zip(self.lower, awake, dream, strict=True):
+                wake_loss -= rbm.visible.log_prob(below, rbm.visible_field(above))
+                sleep_loss -= rbm.hidden.log_prob(its_cause, rbm.hidden_field(dreamt))
             mean_wake, mean_sleep = mean(wake_loss, share), mean(sleep_loss, share_of_samples)
-        below = wake.gradient(mean_wake, generative), sleep.gradient(mean_sleep, recognition)
-        below, mean_sleep = replicas.summed((below, mean_sleep))
+        of_lower = wake.gradient(mean_wake, generative), sleep.gradient(mean_sleep, recognition)
+        of_lower, mean_sleep = replicas.summed((of_lower, mean_sleep))
         gradients = [
             *result.gradients,
-            *zip(generative, below[0], strict=True),
-            *zip(recognition, below[1], strict=True),
+            *zip(generative, of_lower[0], strict=True),
+            *zip(recognition, of_lower[1], strict=True),
         ]
         mean_sleep = tf.fill(tf.shape(weights), mean_sleep)
         values = {
@@ -432,25 +465,36 @@ class DBN(Labelled):
             ValueError: if the DBN is not built, or an argument is out of range.
         """
 
-        def layer(i: int) -> tuple[np.ndarray, np.ndarray]:
-            rbm = self.rbms[i]
-            if rbm is self.top and self._head:
-                return without_classes(rbm, self.num_classes)
-            return np.asarray(rbm.w_rec), np.asarray(rbm.hidden.bias)
+        def layers() -> list[list[keras.layers.Layer]]:
+            made = [rbm._plain_layers(f"hidden_{i + 1}") for i, rbm in enumerate(self.rbms)]
+            if self._head:
+                own = without_classes(self.top, self.num_classes)
+                made[-1] = [self.top.hidden.as_layer(*own, f"hidden_{len(made)}")]
+            return made
 
-        hidden = [rbm.hidden for rbm in self.rbms]
-        return plain_network(self, hidden, layer, num_classes, [], dropout, input_dropout, kernel_constraint)
+        return plain_network(self, layers, num_classes, [], dropout, input_dropout, kernel_constraint)
 
     def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
-        top = self.top.get_config()
+        dense = [rbm for rbm, n in zip(self.rbms, self._given, strict=True) if isinstance(n, int)]
+        options = {name: dense[-1].get_config()[name] for name in COUPLING_OPTIONS} if dense else {}
         return {
             **super().get_config(),
-            "units": self.units,
+            "units": self._given,
             "visible": serialize(self.visible),
             "hidden": self._hidden,
             "sampler": serialize(self.sampler),
             **(self._head.get_config() if self._head else {}),
-            **{name: top[name] for name in COUPLING_OPTIONS},
+            **options,
             "seed": self.seed,
         }
+
+
+def _copy(layer: RBM, own: dict[str, Any], is_first: bool) -> RBM:
+    """A layer that is configured as another RBM is, but for what is the DBN's `own`."""
+    config = layer.get_config()
+    if is_first:
+        del own["visible"]
+    if config["seed"] is not None:
+        del own["seed"]
+    return type(layer).from_config({**config, **own, **({"output": "pooled"} if "output" in config else {})})

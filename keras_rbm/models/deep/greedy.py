@@ -84,7 +84,7 @@ class Pretraining:
     def _stages(self) -> dict[str, progress.Stage]:
         """What a line a layer shows."""
         log = "reconstruction_error" if self.validation_data is None else "val_reconstruction_error"
-        sizes, found = [rbm.visible.width * rbm.units for rbm in self.rbms], {}
+        sizes, found = [rbm._work() for rbm in self.rbms], {}
         for layer, epochs in zip(self.layers, self.epochs, strict=True):
             work = progress.step_work(self.batch_size * (sum(sizes[:layer]) + 6 * sizes[layer]))
             words = f"{'' if self.validation_data is None else 'validation '}error {{:.2f}} nats"
@@ -111,7 +111,7 @@ class Pretraining:
         if job is not None:
             callbacks = [*(callbacks or ()), job.watching(str(layer))]
         elif self.verbose:
-            print(f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.units}")
+            print(f"Layer {layer + 1} of {len(self.rbms)}: {rbm.visible.width}-{rbm.hidden.width}")
         try:
             return rbm.fit(
                 stream,
@@ -168,7 +168,7 @@ class Pretraining:
         v, y, weights = batch
         x = self.rbms[0]._as_states(v)
         for rbm in self.rbms[:layer]:
-            x = rbm.hidden.sample(rbm.hidden_field(x), draws)
+            x = rbm._outputs(rbm.hidden.sample(rbm.hidden_field(x), draws))
         if self.head is not None and self._sees_labels(layer):
             x = self.head.one_hot(x, checks.as_classes(y))
         return x, tf.zeros_like(weights), weights
@@ -191,6 +191,8 @@ def initialize_from_below(rbms: Sequence[RBM], layer: int) -> None:
         raise ValueError(f"A DBN of {len(rbms)} layers has none with number {layer}: the lowest is 0.")
     rbm, below = rbms[layer], rbms[layer - 1]
     width = below.visible.width
+    if rbm._sees_positions or below._sees_positions:
+        raise ValueError("Only a fully connected layer above another one is initialised from below.")
     if below.visible.log2_num_states == math.inf:
         raise ValueError(
             "Only a layer above units with finitely many states is initialised from below. "
