@@ -233,6 +233,10 @@ class ConvRBM(RBM):
     def _pools(self) -> unit_kinds.MaxPooled | None:
         return self.hidden if isinstance(self.hidden, unit_kinds.MaxPooled) else None
 
+    def _one_of_each(self) -> tf.Tensor:
+        middle = np.ravel_multi_index([n // 2 for n in self.map_shape[:-1]], self.map_shape[:-1])
+        return tf.one_hot(middle * self.filters + np.arange(self.filters), self.hidden.width, dtype=self.state_dtype)
+
     def _output_kind(self) -> unit_kinds.Unit:
         return unit_kinds.Bernoulli(dtype=self.dtype_policy) if self._pools() else super()._output_kind()
 
