@@ -54,6 +54,17 @@ def positive_integer(value: Any, name: str) -> int:
     return int(value)
 
 
+def checked_rate(value: Any, name: str) -> float:
+    """A fraction, from 0 to 1.
+
+    Raises:
+        ValueError: if it is no such number; the argument is named.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be in [0, 1]. Received: {name}={value!r}")
+    return float(value)
+
+
 def per_axis(value: Any, name: str, rank: int) -> tuple[int, ...]:
     """One positive integer an axis: a list as it is, a number for each.
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rbm import checks, samplers
+from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import positive_integer
 from keras_rbm.datasets.ratings import OneHot, is_table, rating_batches
 from keras_rbm.models.rbm import RBM
@@ -130,16 +131,17 @@ class RatingsRBM(RBM):
         """`(batch, visible)` as `(batch, items, values)`."""
         return tf.reshape(x, (-1, self.visible.width // len(self.values), len(self.values)))
 
-    def _given_rated(self, v: tf.Tensor) -> FrameRBMs:
-        """Each user's own RBM: that of the items which are rated in `v` `(batch, visible)`."""
+    def _given_rated(self, v: tf.Tensor, rbm: AbstractRBM | None = None) -> FrameRBMs:
+        """Each user's own RBM: that of the items rated in `v` `(batch, visible)`, of this RBM or of `rbm`."""
         rated = tf.reduce_any(self._by_item(v) > 0, -1)
         certain = tf.repeat(tf.where(rated, tf.constant(_CERTAIN, v.dtype), -_CERTAIN), len(self.values), -1)
-        return FrameRBMs(self, tf.cast(self.visible.bias, v.dtype) + certain, self.hidden.bias)
+        return FrameRBMs(rbm or self, tf.cast(self.visible.bias, v.dtype) + certain, self.hidden.bias)
 
-    def _negative_phase(self, v: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor) -> samplers.Samples:
-        if self.objective == "joint":
-            return super()._negative_phase(v, weights, hidden_input)
-        return self.sampler.negative_phase(self._given_rated(v), v, weights, hidden_input)
+    def _negative_phase(
+        self, rbm: AbstractRBM, v: tf.Tensor, weights: tf.Tensor, hidden_input: tf.Tensor
+    ) -> samplers.Samples:
+        given = rbm if self.objective == "joint" else self._given_rated(v, rbm)
+        return super()._negative_phase(given, v, weights, hidden_input)
 
     def _reconstruction_error_of(self, v: tf.Tensor, hidden_field: tf.Tensor) -> tf.Tensor:
         if self.objective == "joint":

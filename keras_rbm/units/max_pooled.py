@@ -67,6 +67,13 @@ class MaxPooled(OptionalSoftmax):
         """Height, width and channels of the pools."""
         return (*self._num_pools, self.shape[2])
 
+    @property
+    def num_sites(self) -> int:
+        return math.prod(self.pooled_shape)
+
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
+        return self._units_at([x] * self.num_states, self._blank(x))
+
     # --- the units of a pool, place by place
 
     def _places(self, x: tf.Tensor, missing: float = 0.0) -> list[tf.Tensor]:

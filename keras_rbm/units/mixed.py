@@ -80,6 +80,14 @@ class Mixed(Unit):
         """What each part answers about its columns."""
         return [ask(part, *own) for part, *own in zip(self.parts, *map(self.columns, arrays), strict=True)]
 
+    @property
+    def num_sites(self) -> int:
+        return sum(part.num_sites for part in self.parts)
+
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
+        sites = tf.split(x, [part.num_sites for part in self.parts], -1)
+        return tf.concat([part.per_unit(own) for part, own in zip(self.parts, sites, strict=True)], -1)
+
     def tail_precisions(self) -> tuple[np.ndarray, np.ndarray]:
         precisions, positive = zip(*(part.tail_precisions() for part in self.parts), strict=True)
         return np.concatenate(precisions), np.concatenate(positive)

@@ -64,6 +64,13 @@ class Softmax(Unit):
             )
         super().prepare(width)
 
+    @property
+    def num_sites(self) -> int:
+        return self.width // self.num_states
+
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.repeat(x, self.num_states, -1)
+
     def _sites(self, x: tf.Tensor) -> tf.Tensor:
         """`(batch, units)` as `(batch, sites, num_states)`."""
         return tf.reshape(x, tf.concat([tf.shape(x)[:-1], [self.width // self.num_states, self.num_states]], 0))

@@ -123,6 +123,15 @@ class Unit(keras.layers.Layer, ABC):
         return x if self.num_positions == 1 else tf.reduce_mean(tf.reshape(x, (self.num_positions, -1)), 0)
 
     @property
+    def num_sites(self) -> int:
+        """How many parts of the group are independent of each other given their fields."""
+        return self.width
+
+    def per_unit(self, x: tf.Tensor) -> tf.Tensor:
+        """What each site has, `(batch, sites)`, as what each of its units has, `(batch, units)`."""
+        return x
+
+    @property
     def other_parameters(self) -> list[keras.Variable]:
         """What is trained beside the bias."""
         return [variable for variable in self.trainable_variables if variable is not self.bias]
@@ -196,7 +205,7 @@ class Unit(keras.layers.Layer, ABC):
 
     @abstractmethod
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        """What each unit adds to `log_partition`, `(batch, units)`: differences are best taken before summing."""
+        """What each site adds to `log_partition`, `(batch, sites)`: differences are best taken before summing."""
 
     @abstractmethod
     def mean(self, field: tf.Tensor) -> tf.Tensor:

@@ -114,7 +114,7 @@ def test_items_that_are_not_rated_have_no_part():
     """Their units stay off in all sweeps, and those of rated items are one-hot."""
     rbm = random_rbm(sampler=samplers.CD(3))
     v = tf.constant(np.repeat(one_hot(TABLE), 50, 0))
-    samples = rbm._negative_phase(v, tf.ones(len(v), "float64"), rbm.hidden_input(v)).v.numpy()
+    samples = rbm._negative_phase(rbm, v, tf.ones(len(v), "float64"), rbm.hidden_input(v)).v.numpy()
     np.testing.assert_array_equal(samples.reshape(-1, 3, 3).sum(2), np.repeat(TABLE > 0, 50, 0))
     assert np.any(samples != v)
 

@@ -178,9 +178,9 @@ def assert_distributed(v: Any, exact: Exact) -> None:
         assert_frequencies(exact.index(v), exact.p_v)
 
 
-def exact_gradient(rbm: RBM, v: np.ndarray) -> list[np.ndarray]:
+def exact_gradient(rbm: RBM | Exact, v: np.ndarray) -> list[np.ndarray]:
     """Gradient of `-mean log p(v)` in W, b and c: autodiff through the enumerated partition function."""
-    exact = Exact(rbm)
+    exact = rbm if isinstance(rbm, Exact) else Exact(rbm)
     variables = [tf.Variable(x) for x in exact.parameters[:3]]
     nodes = exact.log_dv - log_counts(exact.visible, exact.v)
     with tf.GradientTape() as tape:
