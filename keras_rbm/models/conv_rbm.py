@@ -282,11 +282,10 @@ class ConvRBM(RBM):
         layer.build((None, *self.data_shape))
         layer.set_weights([np.asarray(self.w_rec) / scale, np.asarray(units.bias) / scale])
         pools = self._pools()
-        return (
-            [layer]
-            if pools is None or self.output_of == "detection"
-            else [layer, pools.as_layer_of_pools(f"{name}_pools", self.rank)]
-        )
+        return [
+            layer,
+            *([pools.as_layer_of_maps(f"{name}_pools", self.rank, self.output_of == "pooled")] if pools else []),
+        ]
 
     # --- learning
 
