@@ -23,10 +23,8 @@ def trained(rbm: keras_rbm.RBM, x: np.ndarray, learning_rate: float, epochs: int
     rbm.compile(keras.optimizers.Adam(keras.optimizers.schedules.PolynomialDecay(learning_rate, num_steps, 0.0)))
     started = time.monotonic()
     rbm.fit(keras_rbm.datasets.batches(x, batch_size=BATCH, seed=SEED), epochs=epochs, verbose=2)
-    print(
-        f"{rbm.name}: {sum(np.size(w) for w in rbm.trainable_variables)} parameters, trained in {time.monotonic() - started:.0f} s",
-        flush=True,
-    )
+    number = sum(np.size(w) for w in rbm.trainable_variables)
+    print(f"{rbm.name}: {number} parameters, trained in {time.monotonic() - started:.0f} s", flush=True)
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 from keras_rbm.types import Array, SamplerLike, UnitLike
 
-
 #: A hidden bias at which units are on one time in twenty.
 _SILENT = -3.0
 
@@ -53,9 +52,9 @@ class ConvRBM(RBM):
         padding: `"valid"`, filters inside the picture, or `"same"`, as many positions as pixels (divided by strides),
             with zeros around.
         visible: kind of the pixels. `units.Softmax(num_states=channels)` has one-hot channels.
-        hidden: kind of the detection units; pools are of Bernoulli units. `None` is Bernoulli units that start silent, with
-            a bias of -3: where as many units as `filters` times pixels are on half of the time, each learns next to
-            nothing.
+        hidden: kind of the detection units; pools are of Bernoulli units. `None` is Bernoulli units that start silent,
+            with a bias of -3: of units that are on half of the time, as many as filters times pixels, each learns next
+            to nothing.
         rank: 2 for pictures; 1 for sequences `(batch, time, channels)`, and sizes of one axis.
         visible_bias: `"channel"`: one a channel, or `"position"`: one a pixel and channel.
         output: what the layer gives: `"pooled"` means, or `"detection"` means, before pooling.
