@@ -13,10 +13,10 @@ Measured with seed 0 on the test set, 2 very busy cores (41 to 170 s of training
     RBM, not centred                    0.364      49.7 %      23.1 %   -136.9, -136.7                       6.67 %
     dropout 0.5, not centred            0.220      70.8 %      15.1 %   -254.3, -253.1                       5.65 %
 
-So codes are sparser, as in the paper, and a linear classifier of 10,000 labelled digits does better with them (one seed);
-as a density the whole RBM is far worse. A gradient that is not centred makes codes sparser too. Histograms:
-docs/dropout_codes.png; filters, the strongest first: docs/dropout_filters.png. Where dropout was, the two estimates of the
-likelihood differ by more than 0.5 nats.
+So codes are sparser, as in the paper, and a linear classifier of 10,000 labelled digits does better with them (one
+seed); as a density the whole RBM is far worse. A gradient that is not centred makes codes sparser too. Histograms:
+docs/dropout_codes.png; filters, the strongest first: docs/dropout_filters.png. Where dropout was, the two estimates of
+the likelihood differ by more than 0.5 nats.
 
 Reference:
     Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, 2014, "Dropout: a simple way to prevent neural networks

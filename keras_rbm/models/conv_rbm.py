@@ -280,11 +280,9 @@ class ConvRBM(RBM):
         layer = kind(self.filters, self.kernel_size, self.strides, self.padding, activation=activation, name=name)
         layer.build((None, *self.data_shape))
         layer.set_weights([np.asarray(self.w_rec) / scale, np.asarray(units.bias) / scale])
-        pools = self._pools()
-        return [
-            layer,
-            *([pools.as_layer_of_maps(f"{name}_pools", self.rank, self.output_of == "pooled")] if pools else []),
-        ]
+        if pools := self._pools():
+            return [layer, pools.as_layer_of_maps(f"{name}_pools", self.rank, self.output_of == "pooled")]
+        return [layer]
 
     # --- learning
 
