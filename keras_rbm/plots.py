@@ -36,13 +36,12 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     """Pictures side by side, row after row, with `gap` pixels of NaN (drawn as paper) between them.
 
     Args:
-        images: `(number, pixels)`.
+        images: `(number, pixels)`, or `(number, height, width, 1)`.
 
     Raises:
         ValueError: if `image_shape` has another number of pixels.
     """
-    images = np.asarray(images, dtype=float)
-    height, width = image_shape
+    images, (height, width) = _in_rows(images), image_shape
     if images.ndim != 2 or images.shape[1] != height * width or not len(images):
         raise ValueError(
             f"Pictures must have shape (number, {height * width}) for image_shape={image_shape}. "
@@ -56,9 +55,15 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     return sheet
 
 
+def _in_rows(images: Any) -> np.ndarray:
+    """Pictures `(number, pixels)`, where they came with height, width and a channel."""
+    images = np.asarray(images, dtype=float)
+    return images.reshape(len(images), -1) if images.ndim > 2 and images.shape[3:] in ((), (1,)) else images
+
+
 def filters(
     weights: Any,
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, int] | None = None,
     num: int = 100,
     title: str = "",
     *,
@@ -68,7 +73,9 @@ def filters(
     """The weights of hidden units as pictures, red where they switch the unit on, blue where off.
 
     Args:
-        weights: `w_rec`, `(visible, hidden)`.
+        weights: `w_rec`, `(visible, hidden)`; or of filters `(height, width, channels, filters)`, whose channels are
+            drawn side by side.
+        image_shape: height and width; filters have their own.
         num: how many units to show at most.
         order: `"strongest"`: the units that have the strongest weights, these first; `"units"`: the first units, in
             the machine's order, so that two pictures show the same unit in the same place.
@@ -78,6 +85,12 @@ def filters(
     Raises:
         ValueError: if `image_shape` has another number of pixels, or for other words.
     """
+    if np.ndim(weights) == 4:
+        height, width, channels, number = np.shape(weights)
+        image_shape = height, width * channels
+        weights = np.transpose(weights, (0, 2, 1, 3)).reshape(-1, number)
+    elif image_shape is None:
+        raise ValueError(f"`image_shape` is needed where weights are a matrix. Received: shape={np.shape(weights)}")
     return _filter_figure({title: weights}, image_shape, num, order, scale)
 
 
@@ -141,9 +154,9 @@ def reconstructions(
     """Originals, and under each its reconstruction.
 
     Args:
-        originals, reconstructed: `(number, pixels)`, in [0, 1].
+        originals, reconstructed: `(number, pixels)` or `(number, height, width, 1)`, in [0, 1].
     """
-    originals, reconstructed = np.asarray(originals), np.asarray(reconstructed)
+    originals, reconstructed = _in_rows(originals), _in_rows(reconstructed)
     blocks = []
     for start in range(0, len(originals), per_row):
         for part in (originals, reconstructed):
@@ -164,11 +177,11 @@ def fantasies(
     """Fantasy particles: a column a Markov chain, a row a moment, time going down.
 
     Args:
-        rows: means of the visible units, `(moments, chains, pixels)`.
+        rows: means of the visible units, `(moments, chains, pixels)`, or pictures with height, width and channel.
         labels: a word for each row.
     """
     rows = np.asarray(rows)
-    num_rows, num_chains, _ = rows.shape
+    num_rows, num_chains = rows.shape[:2]
     sheet = tile(rows.reshape(num_rows * num_chains, -1), num_chains, image_shape)
     figure, axes = _sheet(sheet, num_chains, num_rows, title, margin=0.8 if labels else 0.0)
     if labels:

@@ -68,7 +68,7 @@ class Pictures(keras.callbacks.Callback):
             self._particles, fantasies = self.model.run_chains(self._particles, self.num_steps)
         fantasies = np.asarray(fantasies).reshape(2, 5, -1)
         figures = {
-            "filters": plots.filters(self.model._first_kernel(), self.image_shape),
+            "filters": plots.filters(np.asarray(self.model._first_kernel()), self.image_shape),
             "reconstructions": plots.reconstructions(
                 self.x, self.model.reconstruct(self.x), self.image_shape, per_row=5
             ),

@@ -17,6 +17,9 @@ from keras_rbm.models.rbm import RBM
 from keras_rbm.random import Draws
 from keras_rbm.types import Array, SamplerLike, UnitLike
 
+#: A hidden bias at which units are on one time in twenty.
+_SILENT = -3.0
+
 
 def _one_of(value: Any, name: str, known: tuple[str, ...]) -> str:
     if value not in known:
@@ -49,7 +52,9 @@ class ConvRBM(RBM):
         padding: `"valid"`, filters inside the picture, or `"same"`, as many positions as pixels (divided by strides),
             with zeros around.
         visible: kind of the pixels. `units.Softmax(num_states=channels)` has one-hot channels.
-        hidden: kind of the detection units; pools are of Bernoulli units.
+        hidden: kind of the detection units; pools are of Bernoulli units. `None` is Bernoulli units that start silent,
+            with a bias of -3: of units that are on half of the time, as many as filters times pixels, each learns next
+            to nothing.
         rank: 2 for pictures; 1 for sequences `(batch, time, channels)`, and sizes of one axis.
         visible_bias: `"channel"`: one a channel, or `"position"`: one a pixel and channel.
         output: what the layer gives: `"pooled"` means, or `"detection"` means, before pooling.
@@ -81,7 +86,7 @@ class ConvRBM(RBM):
         strides: int | Sequence[int] = 1,
         padding: str = "valid",
         visible: UnitLike = "bernoulli",
-        hidden: UnitLike = "bernoulli",
+        hidden: UnitLike | None = None,
         sampler: SamplerLike = "cd",
         rank: int = 2,
         visible_bias: str = "channel",
@@ -97,6 +102,9 @@ class ConvRBM(RBM):
         self.visible_bias_of = _one_of(visible_bias, "visible_bias", ("channel", "position"))
         self.output_of = _one_of(output, "output", ("pooled", "detection"))
         self.filters = positive_integer(filters, "filters")
+        if hidden is None:
+            silent = keras.initializers.Constant(_SILENT)
+            hidden = unit_kinds.Bernoulli(bias_initializer=silent, dtype=kwargs.get("dtype"), name="hidden")
         kind = unit_kinds.get(hidden)
         if max(self.pool_size) > 1 and not isinstance(kind, unit_kinds.MaxPooled):
             if not isinstance(kind, unit_kinds.Bernoulli):
@@ -104,7 +112,8 @@ class ConvRBM(RBM):
                     "Pools are of Bernoulli units, at most one of which is on. "
                     f"Received: hidden={type(kind).__name__}, pool_size={self.pool_size}. Use pool_size=1."
                 )
-            hidden = unit_kinds.MaxPooled(self._two_axes(self.pool_size), dtype=kwargs.get("dtype"), name="hidden")
+            config = {**kind.get_config(), "dtype": kwargs.get("dtype"), "name": "hidden"}
+            hidden = unit_kinds.MaxPooled(self._two_axes(self.pool_size), **config)
         super().__init__(filters, visible, hidden, sampler, **kwargs)
         for side in (self.visible, self.hidden):
             if isinstance(side, unit_kinds.Mixed):
@@ -233,6 +242,10 @@ class ConvRBM(RBM):
     def _pools(self) -> unit_kinds.MaxPooled | None:
         return self.hidden if isinstance(self.hidden, unit_kinds.MaxPooled) else None
 
+    def _one_of_each(self) -> tf.Tensor:
+        middle = np.ravel_multi_index([n // 2 for n in self.map_shape[:-1]], self.map_shape[:-1])
+        return tf.one_hot(middle * self.filters + np.arange(self.filters), self.hidden.width, dtype=self.state_dtype)
+
     def _output_kind(self) -> unit_kinds.Unit:
         return unit_kinds.Bernoulli(dtype=self.dtype_policy) if self._pools() else super()._output_kind()
 
@@ -267,12 +280,9 @@ class ConvRBM(RBM):
         layer = kind(self.filters, self.kernel_size, self.strides, self.padding, activation=activation, name=name)
         layer.build((None, *self.data_shape))
         layer.set_weights([np.asarray(self.w_rec) / scale, np.asarray(units.bias) / scale])
-        pools = self._pools()
-        return (
-            [layer]
-            if pools is None or self.output_of == "detection"
-            else [layer, pools.as_layer_of_pools(f"{name}_pools", self.rank)]
-        )
+        if pools := self._pools():
+            return [layer, pools.as_layer_of_maps(f"{name}_pools", self.rank, self.output_of == "pooled")]
+        return [layer]
 
     # --- learning
 

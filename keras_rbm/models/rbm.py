@@ -272,6 +272,10 @@ class RBM(AbstractRBM, Coupled, Machine):
     #: Whether data have positions and channels.
     _sees_positions = False
 
+    def _one_of_each(self) -> tf.Tensor:
+        """Hidden states, in each of which another unit is on; of units that share weights, one of them."""
+        return tf.eye(self.units, dtype=self.state_dtype)
+
     def _output_kind(self) -> unit_kinds.Unit:
         """Units of the kind that the layer above sees, a copy without weights."""
         return clone(self.hidden)

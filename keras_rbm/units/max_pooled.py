@@ -96,11 +96,12 @@ class MaxPooled(OptionalSoftmax):
         x = tf.reshape(tf.stack(lines, 2), (-1, rows * tall, columns * wide, channels))
         return tf.ensure_shape(tf.reshape(x[:, :height, :width], tf.shape(like)), like.shape)
 
-    def _sites(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.stack(self._places(x), -1)
+    def _sites(self, x: tf.Tensor, missing: float = 0.0) -> tf.Tensor:
+        sites = tf.stack(self._places(x, missing), -1)
+        return tf.reshape(sites, tf.concat([tf.shape(x)[:-1], sites.shape[-2:]], 0))
 
     def _choices(self, field: tf.Tensor) -> tf.Tensor:
-        fields = tf.stack(self._places(field, -math.inf), -1)
+        fields = self._sites(field, -math.inf)
         return tf.concat([tf.zeros_like(fields[..., :1]), fields], -1)
 
     def _flat(self, sites: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
@@ -168,19 +169,29 @@ class MaxPooled(OptionalSoftmax):
     def _blank(self, pools: tf.Tensor) -> tf.Tensor:
         return tf.zeros((tf.shape(pools)[0], self.width), pools.dtype)
 
-    def as_layer_of_pools(self, name: str, rank: int) -> keras.Model:
-        """Plain Keras that computes `pooled_mean` of fields of a map, `(batch, height, width, channels)`; of rank 1
-        without height."""
-        ops, (height, width, channels), (rows, columns) = keras.ops, self.shape, self._num_pools
+    def as_layer_of_maps(self, name: str, rank: int, pooled: bool) -> keras.Model:
+        """Plain Keras that computes `pooled_mean`, or else `mean`, of fields `(batch, height, width, channels)`; of
+        rank 1 without height."""
+        (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
+        ops, shape = keras.ops, self.pooled_shape if pooled else self.shape
         inputs = keras.Input(self.shape[2 - rank :])
-        beyond = [
-            (0, n * k - size) for n, k, size in zip((rows, columns), self.pool_size, (height, width), strict=True)
-        ]
-        x = ops.reshape(inputs, (-1, height, width, channels))
-        x = ops.pad(x, [(0, 0), *beyond, (0, 0)], constant_values=-math.inf)
-        x = ops.reshape(x, (-1, rows, self.pool_size[0], columns, self.pool_size[1], channels))
-        x = ops.sigmoid(ops.logsumexp(x, (2, 4)))
-        return keras.Model(inputs, ops.reshape(x, (-1, *self.pooled_shape[2 - rank :])), name=name)
+        beyond = (0, rows * tall - height), (0, columns * wide - width)
+        x = ops.pad(ops.reshape(inputs, (-1, *self.shape)), [(0, 0), *beyond, (0, 0)], constant_values=-math.inf)
+        x = ops.reshape(x, (-1, rows, tall, columns, wide, channels))
+        together = ops.logsumexp(x, (2, 4), keepdims=True)
+        if pooled:
+            x = ops.sigmoid(together)
+        else:
+            x = ops.reshape(ops.exp(x - ops.softplus(together)), (-1, rows * tall, columns * wide, channels))
+            x = x[:, :height, :width]
+        return keras.Model(inputs, ops.reshape(x, (-1, *shape[2 - rank :])), name=name)
+
+    def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
+        dense, layers = keras.layers.Dense(self.width, name=f"{name}_fields"), keras.layers
+        means = layers.Reshape(self.shape), self.as_layer_of_maps(f"{name}_means", 2, False), layers.Flatten()
+        net = keras.Sequential([keras.Input((len(kernel),)), dense, *means], name=name)
+        dense.set_weights([kernel, bias])
+        return net
 
     # --- enumeration
 

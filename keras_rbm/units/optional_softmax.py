@@ -61,11 +61,14 @@ class OptionalSoftmax(Softmax):
     def distribution(self, field: tf.Tensor) -> Any:
         import tensorflow_probability as tfp
 
-        num_sites = self.width // self.num_states
-        shape = (num_sites, self.num_states + 1)
-        choices = tfp.distributions.OneHotCategorical(logits=self._choices(field), dtype=field.dtype)
+        logits = tf.maximum(self._choices(field), field.dtype.min / 2)  # a place that is not there: 0 times it is 0
+        choices, shape = tfp.distributions.OneHotCategorical(logits=logits, dtype=field.dtype), logits.shape[-2:]
+
+        def units(x: tf.Tensor) -> tf.Tensor:
+            return self._chosen(x, tf.zeros(tf.concat([tf.shape(x)[:-2], [self.width]], 0), x.dtype))
+
         flat = tfp.bijectors.Inline(
-            forward_fn=lambda x: tf.reshape(x[..., 1:], tf.concat([tf.shape(x)[:-2], [self.width]], 0)),
+            forward_fn=units,
             inverse_fn=lambda x: self._with_none(x),
             inverse_log_det_jacobian_fn=lambda x: tf.zeros(tf.shape(x)[:-1], x.dtype),
             forward_event_shape_fn=lambda s: s[:-2].concatenate(self.width),
@@ -90,13 +93,13 @@ class OptionalSoftmax(Softmax):
     def received(self, x: np.ndarray) -> str:
         if not ((x >= 0) & (x <= 1)).all():
             return super().received(x)
-        return f"a group that sums to {x.reshape(-1, self.num_states).sum(1).max():g}"
+        return f"a group that sums to {np.asarray(self._sites(tf.constant(x))).sum(-1).max():g}"
 
     def bias_for(self, mean: np.ndarray, count: Any) -> np.ndarray:
         # As for Softmax, but that none, whose field is 0, is a state too.
-        seen = np.asarray(count * mean).reshape(-1, self.num_states)
-        total = np.broadcast_to(count, mean.shape).reshape(-1, self.num_states)[:, :1]
-        return (np.log(seen + 0.5) - np.log(total - seen.sum(1, keepdims=True) + 0.5)).reshape(mean.shape)
+        seen, total = (np.asarray(self._sites(tf.constant(x)[None])) for x in (count * mean, count + 0 * mean))
+        bias = np.log(seen + 0.5) - np.log(total[..., :1] - seen.sum(-1, keepdims=True) + 0.5)
+        return np.asarray(self._flat(tf.constant(bias), tf.constant(mean)[None]))[0]
 
     def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
         layers = keras.layers

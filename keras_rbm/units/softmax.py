@@ -128,8 +128,8 @@ class Softmax(Unit):
         return tf.reduce_all((x == 0) | (x == 1), -1)
 
     def respects_groups(self, mask: tf.Tensor) -> tf.Tensor:
-        sites = self._sites(mask)
-        return tf.reduce_all(tf.reduce_all(sites, -1) == tf.reduce_any(sites, -1), -1)
+        held, free = (tf.reduce_any(self._sites(x), -1) for x in (mask, ~mask))
+        return ~tf.reduce_any(held & free, -1)
 
     def fill(self, x: tf.Tensor) -> tf.Tensor:
         missing = tf.reduce_all(tf.math.is_nan(self._sites(x)), -1, keepdims=True)

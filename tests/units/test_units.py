@@ -56,12 +56,20 @@ def mixed(**options: Any) -> units.Mixed:
     return units.Mixed(parts, **options)
 
 
+def pooled(**options: Any) -> units.MaxPooled:
+    """In a line of one channel, pool after pool; the last one is smaller."""
+    unit = units.MaxPooled((1, 2), **options)
+    unit.build((None, 1, 5, 1))
+    return unit
+
+
 VECTOR = [0.7, 1.0, 4.2]
 CASES = {
     "bernoulli": Case(units.Bernoulli, [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Case(units.Spin, [listed(-1, 1)] * 3, np.zeros(3)),
     "softmax": Case(lambda **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
     "optional": Case(lambda **o: units.OptionalSoftmax(3, **o), [at_most_one_of(3)] * 2, np.zeros(6)),
+    "pooled": Case(pooled, [*[at_most_one_of(2)] * 2, listed(0, 1)], np.zeros(5)),
     "binomial": Case(lambda **o: units.Binomial(4, **o), [counts(4)] * 3, np.zeros(3)),
     "gaussian-unit": real(units.Gaussian, 1.0),
     "gaussian-scalar": real(units.Gaussian, 2.3, precision=2.3),
@@ -90,8 +98,16 @@ def width(name: str) -> int:
 
 def make(name: str, dtype: str = "float64", **kwargs: Any) -> units.Unit:
     unit = CASES[name].make(dtype=dtype, **kwargs)
-    unit.build((None, width(name)))
+    if not unit.built:
+        unit.build((None, width(name)))
     return unit
+
+
+def biased(name: str) -> tuple[units.Unit, np.ndarray]:
+    """A unit and the bias that each of its columns has; pooled ones share it."""
+    unit = make(name)
+    unit.bias.assign(BIAS[: unit.bias.shape[0]])
+    return unit, np.resize(unit.bias, width(name))
 
 
 def fields(name: str, dtype: str = "float64") -> tf.Tensor:
@@ -191,8 +207,7 @@ def test_joint_states_of_parts_of_several_kinds():
 
 
 def test_energy_and_log_prob(name):
-    unit, x, bias = make(name), states_of(name, 2), BIAS[: width(name)]
-    unit.bias.assign(bias)
+    (unit, bias), x = biased(name), states_of(name, 2)
     assert_rounded(unit.energy(tf.constant(x)), -log_weight(name, x) - x @ bias)
     expected = (x * fields(name)).numpy().sum(1) + log_weight(name, x) - reference(name, fields(name))[0]
     assert_rounded(unit.log_prob(tf.constant(x), fields(name)), expected)
@@ -405,6 +420,7 @@ ROWS = {
     "spin": ([(-1, 1, 1)], [], [0.0, 0.5, -0.99, 2.0]),
     "softmax": ([(0, 1, 0, 1, 0, 0)], [(0.2, 0.3, 0.5, 1, 0, 0)], [1.0, 0.5, -1.0, 2.0]),
     "optional": ([(0, 1, 0, 1, 0, 0), (0, 0, 0, 1, 0, 0)], [(0.2, 0.3, 0.1, 1, 0, 0)], [1.0, 0.5, -1.0, 2.0]),
+    "pooled": ([(0, 1, 1, 0, 1), (0, 0, 1, 0, 0)], [(0.2, 0.3, 1, 0, 0.5)], [-1.0, 2.0, 1.1]),
     "binomial": ([(0, 4, 3)], [(0.5, 4, 3)], [-1.0, 4.01, 5.0]),
     "gaussian-unit": ([(-3, 0.25, 100)], [], []),
     "relu-unit": ([(0, 0.25, 100)], [], [-1e-3, -5.0]),
@@ -436,18 +452,17 @@ def test_probabilities_of_a_group_may_be_rounded():
 def test_what_belongs_together(name):
     """A mask keeps the units of a softmax group together."""
     unit, masks = make(name), ~np.eye(width(name), dtype=bool)
-    grouped = [start <= i < start + 3 for i in range(width(name)) for start in _groups(name)[i]]
+    grouped = [start <= i < stop for i, (start, stop) in enumerate(_groups(name))]
     np.testing.assert_array_equal(unit.respects_groups(tf.constant(masks)), ~np.array(grouped))
     for everything in (True, False):
         assert np.all(unit.respects_groups(tf.fill((2, width(name)), everything)))
 
 
-def _groups(name: str) -> list[list[int]]:
-    """Of each column, where its softmax group starts, or a place beyond all columns."""
-    return [
-        [i // 3 * 3] if name in ("softmax", "optional") else [1] if name == "mixed" else [99]
-        for i in range(width(name))
-    ]
+def _groups(name: str) -> list[tuple[int, int]]:
+    """Of each column, between which columns its softmax group lies, if it is in one with others."""
+    groups = {"softmax": [(0, 3), (3, 6)], "optional": [(0, 3), (3, 6)], "pooled": [(0, 2), (2, 4)], "mixed": [(1, 4)]}
+    found = [[each for each in groups.get(name, []) if each[0] <= i < each[1]] for i in range(width(name))]
+    return [each[0] if each else (99, 99) for each in found]
 
 
 def test_tails(name):
@@ -473,9 +488,8 @@ def test_kinds_are_equal_where_states_are():
 
 def test_fields_at_a_temperature(name):
     """(1 - beta) base_bias + beta (bias + inputs), with a beta for each case."""
-    unit, inputs, bias = make(name), fields(name), BIAS[: width(name)]
+    (unit, bias), inputs = biased(name), fields(name)
     base_bias, beta = np.array([1.0, 2.0, -3.0, 0.5, 0.1, 0.2, 0.3])[: width(name)], np.array([[0.25], [0.75]])
-    unit.bias.assign(bias)
     assert_rounded(unit.field(inputs), bias + inputs)
     assert_rounded(unit.field(inputs, beta, base_bias), (1 - beta) * base_bias + beta * (bias + inputs))
     assert_rounded(unit.field(inputs, 0.5), 0.5 * (bias + inputs))
@@ -486,6 +500,7 @@ ADAPTED = {
     "bernoulli": ([0.25, 0, 1], [25.5 / 101, 0.5 / 101, 100.5 / 101]),
     "spin": ([-0.5, -1, 1], [2 * 25.5 / 101 - 1, 1 / 101 - 1, 1 - 1 / 101]),
     "optional": ([0.25, 0.5, 0, 1, 0, 0], np.array([25.5, 50.5, 0.5, 100.5, 0.5, 0.5]) / 102),
+    "pooled": ([0.25] * 5, [125.5 / 501.5] * 4 + [125.5 / 376]),  # five units with one bias, of which one is alone
     "softmax": ([0.25, 0.75, 0, 1, 0, 0], np.array([25.5, 75.5, 0.5, 100.5, 0.5, 0.5]) / 101.5),
     "binomial": ([1.0, 0, 4], 4 * np.array([100.5, 0.5, 400.5]) / 401),
     "gaussian": ([0.25, 0, 1], [0.25, 0, 1]),
@@ -554,7 +569,7 @@ def test_config_round_trip(name):
     assert again.kind == unit.kind
     for a, b in zip(again.get_weights(), unit.get_weights(), strict=True):
         assert_rounded(a, b)
-    assert_rounded(again.bias, np.full(width(name), 0.5))
+    assert_rounded(again.biases, np.full(width(name), 0.5))
     assert isinstance(again.bias_regularizer, keras.regularizers.L2)
     assert [v.name for v in again.other_parameters] == [v.name for v in unit.other_parameters]
 

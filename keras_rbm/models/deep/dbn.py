@@ -230,6 +230,39 @@ class DBN(Labelled):
             input_shape = rbm.compute_output_shape(input_shape)
         return tuple(input_shape)
 
+    def features(self, layer: int) -> np.ndarray:
+        """What hidden units look for, as weights of the data's units: led down through the layers below as if
+        these were linear, a pool's evenly to its units.
+
+        Args:
+            layer: from 0, the lowest.
+
+        Returns:
+            `(visible, units)`; of a convolutional layer, in the window that its filters see, `(height, width, channels,
+            filters)`: what `plots.filters` draws.
+
+        Raises:
+            ValueError: if there is no such layer, or the DBN is not built.
+
+        Reference:
+            Lee, Ekanadham & Ng, 2008, "Sparse deep belief net model for visual area V2", section 4.2.
+        """
+        if not self.built or not 0 <= layer < len(self.rbms):
+            number = len(self.rbms) if self.built else "a DBN that is not built"
+            raise ValueError(f"`layer` must be that of a built layer, from 0. Received: layer={layer} of {number}")
+        rbm = self.rbms[layer]
+        x = rbm.visible_input(rbm._one_of_each())
+        x = self._without_labels(x) if rbm is self.top else x
+        for below in reversed(self.rbms[:layer]):
+            x = below.visible_input(below._hidden_means_from_outputs(x))
+        weights = np.moveaxis(np.asarray(self._as_data(x)), 0, -1)
+        if not rbm._sees_positions:
+            return weights.reshape(-1, weights.shape[-1])
+        seen = [
+            np.flatnonzero(weights.any(tuple(set(range(weights.ndim)) - {axis}))) for axis in range(weights.ndim - 2)
+        ]
+        return weights[tuple(slice(places[0], places[-1] + 1) for places in seen)]
+
     # --- samples
 
     def initial_states(self, num_samples: Count) -> tf.Tensor:
