@@ -72,12 +72,13 @@ class MaxPooled(OptionalSoftmax):
         return math.prod(self.pooled_shape)
 
     def per_unit(self, x: tf.Tensor) -> tf.Tensor:
-        return self._units_at([x] * self.num_states, self._blank(x))
+        return self._units_at([self._in_maps(x)] * self.num_states, self._blank(x))
 
     # --- the units of a pool, place by place
 
     def _places(self, x: tf.Tensor, missing: float = 0.0) -> list[tf.Tensor]:
-        """Units `(batch, units)` by place in their pool, `(batch, pools)` each; `missing` where a pool is smaller."""
+        """Units `(batch, units)` by place in their pool, `(batch, rows, columns, channels)` each, of which XLA makes
+        one loop; `missing` where a pool is smaller."""
         (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
         x = tf.reshape(x, (-1, height, width, channels))
         beyond = rows * tall - height, columns * wide - width
@@ -85,19 +86,25 @@ class MaxPooled(OptionalSoftmax):
             fill = tf.constant(missing, x.dtype) if x.dtype != tf.bool else False
             x = tf.pad(x, [[0, 0], [0, beyond[0]], [0, beyond[1]], [0, 0]], constant_values=fill)
         x = tf.reshape(x, (-1, rows, tall, columns, wide, channels))
-        places = itertools.product(range(tall), range(wide))
-        return [tf.reshape(x[:, :, i, :, j], (-1, rows * columns * channels)) for i, j in places]
+        return [x[:, :, i, :, j] for i, j in itertools.product(range(tall), range(wide))]
+
+    def _in_maps(self, pools: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(pools, (-1, *self.pooled_shape))
+
+    def _in_rows(self, pools: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(pools, (-1, self.num_sites))
 
     def _units_at(self, places: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
         """The inverse of `_places`."""
         (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
-        parts = [tf.reshape(place, (-1, rows, columns, channels)) for place in places]
-        lines = [tf.stack(parts[i * wide :][:wide], 3) for i in range(tall)]  # (batch, rows, columns, wide, channels)
+        lines = [tf.stack(places[i * wide :][:wide], 3) for i in range(tall)]  # (batch, rows, columns, wide, channels)
         x = tf.reshape(tf.stack(lines, 2), (-1, rows * tall, columns * wide, channels))
-        return tf.ensure_shape(tf.reshape(x[:, :height, :width], tf.shape(like)), like.shape)
+        if x.shape[1:] != self.shape:
+            x = x[:, :height, :width]
+        return tf.ensure_shape(tf.reshape(x, tf.shape(like)), like.shape)
 
     def _sites(self, x: tf.Tensor, missing: float = 0.0) -> tf.Tensor:
-        sites = tf.stack(self._places(x, missing), -1)
+        sites = tf.stack([self._in_rows(place) for place in self._places(x, missing)], -1)
         return tf.reshape(sites, tf.concat([tf.shape(x)[:-1], sites.shape[-2:]], 0))
 
     def _choices(self, field: tf.Tensor) -> tf.Tensor:
@@ -105,18 +112,23 @@ class MaxPooled(OptionalSoftmax):
         return tf.concat([tf.zeros_like(fields[..., :1]), fields], -1)
 
     def _flat(self, sites: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-        return self._units_at(tf.unstack(sites, axis=-1), like)
+        return self._units_at([self._in_maps(place) for place in tf.unstack(sites, axis=-1)], like)
 
     def _weights(self, field: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Of each pool the weights of its units, the sum of these and none's, and the log of what divides all."""
         fields = self._places(field, -math.inf)
-        largest = tf.stop_gradient(tf.maximum(_fold(tf.maximum, fields), 0))
+        largest = tf.maximum(_fold(tf.maximum, fields), 0)
         weights = [tf.exp(x - largest) for x in fields]
         return weights, _fold(tf.add, weights) + tf.exp(-largest), largest
 
     def log_partitions(self, field: tf.Tensor) -> tf.Tensor:
-        weights, _, largest = self._weights(field)
-        return largest + log1p(_fold(tf.add, weights) + (tf.exp(-largest) - 1))  # right for small sums too
+        @tf.custom_gradient
+        def log_sums(field: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            weights, _, largest = self._weights(field)
+            log_sum = largest + log1p(_fold(tf.add, weights) + (tf.exp(-largest) - 1))  # right for small sums too
+            return self._in_rows(log_sum), lambda upstream: self.per_unit(upstream) * self.mean(field)
+
+        return log_sums(field)
 
     def mean(self, field: tf.Tensor) -> tf.Tensor:
         weights, total, _ = self._weights(field)
@@ -124,7 +136,8 @@ class MaxPooled(OptionalSoftmax):
 
     def sample(self, field: tf.Tensor, draws: Draws) -> tf.Tensor:
         weights, total, _ = self._weights(field)
-        u, reached, states = total * draws.uniform_like(total), tf.zeros_like(total), []
+        u = total * self._in_maps(draws.uniform_like(self._in_rows(total)))
+        reached, states = tf.zeros_like(total), []
         for weight in weights:  # the rest of the total is for none
             states.append(tf.cast((u >= reached) & (u < reached + weight), field.dtype))
             reached += weight
@@ -134,12 +147,12 @@ class MaxPooled(OptionalSoftmax):
 
     def pooled(self, x: tf.Tensor) -> tf.Tensor:
         """Of states or means of the units, `(batch, units)`, those of the pools, `(batch, pools)`."""
-        return _fold(tf.add, self._places(x))
+        return self._in_rows(_fold(tf.add, self._places(x)))
 
     def pooled_mean(self, field: tf.Tensor) -> tf.Tensor:
         """How probably each pool is on, `(batch, pools)`; nothing is lost by adding up small numbers."""
         weights, total, _ = self._weights(field)
-        return _fold(tf.add, weights) / total
+        return self._in_rows(_fold(tf.add, weights) / total)
 
     @property
     def _is_there(self) -> np.ndarray:
@@ -152,7 +165,7 @@ class MaxPooled(OptionalSoftmax):
     def spread(self, pools: tf.Tensor) -> tf.Tensor:
         """Means of the units `(batch, units)` of pools with means `(batch, pools)`: no place before others."""
         each = pools / tf.constant(self._is_there.sum(0), pools.dtype)
-        return self._units_at([each] * self.num_states, self._blank(pools))
+        return self.per_unit(each)
 
     def placed(self, pools: tf.Tensor, draws: Draws) -> tf.Tensor:
         """States of the units `(batch, units)` of pools with states `(batch, pools)`: any place is as probable."""
@@ -160,7 +173,7 @@ class MaxPooled(OptionalSoftmax):
         number = tf.floor(draws.uniform_like(pools) * tf.constant(there.sum(0), pools.dtype))
         ranks = np.where(there, np.cumsum(there, 0) - 1, -1)
         places = [pools * tf.cast(tf.equal(number, tf.constant(rank, pools.dtype)), pools.dtype) for rank in ranks]
-        return self._units_at(places, self._blank(pools))
+        return self._units_at([self._in_maps(place) for place in places], self._blank(pools))
 
     def log_prob_of_places(self, pools: tf.Tensor) -> tf.Tensor:
         """Log-probability with which `placed` draws any one state of the units, `(batch,)`."""
@@ -207,7 +220,7 @@ class MaxPooled(OptionalSoftmax):
             index[:, None] // tf.constant(bases) % tf.constant(numbers)
         )  # 0 is none, n the n-th place that there is
         ranks = np.where(there, np.cumsum(there, 0), -1)
-        places = [tf.cast(tf.equal(chosen, tf.constant(rank)), dtype) for rank in ranks]
+        places = [self._in_maps(tf.cast(tf.equal(chosen, tf.constant(rank)), dtype)) for rank in ranks]
         return self._units_at(places, tf.zeros((tf.shape(index)[0], self.width), dtype))
 
     def get_config(self) -> dict:
