@@ -165,23 +165,19 @@ class MaxPooled(OptionalSoftmax):
     def as_layer_of_maps(self, name: str, rank: int, pooled: bool) -> keras.Model:
         """Plain Keras that computes `pooled_mean`, or else `mean`, of fields `(batch, height, width, channels)`; of
         rank 1 without height."""
-        ops, (height, width, channels), (rows, columns), (tall, wide) = (
-            keras.ops,
-            self.shape,
-            self._num_pools,
-            self.pool_size,
-        )
+        (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
+        ops = keras.ops
         inputs = keras.Input(self.shape[2 - rank :])
         beyond = (0, rows * tall - height), (0, columns * wide - width)
         x = ops.pad(ops.reshape(inputs, (-1, *self.shape)), [(0, 0), *beyond, (0, 0)], constant_values=-math.inf)
         x = ops.reshape(x, (-1, rows, tall, columns, wide, channels))
-        together, shape = ops.logsumexp(x, (2, 4), keepdims=True), self.pooled_shape
+        together = ops.logsumexp(x, (2, 4), keepdims=True)
         if pooled:
-            x = ops.sigmoid(together)
+            x = ops.reshape(ops.sigmoid(together), (-1, rows, columns, channels))
         else:
             x = ops.reshape(ops.exp(x - ops.softplus(together)), (-1, rows * tall, columns * wide, channels))
-            x, shape = x[:, :height, :width], self.shape
-        return keras.Model(inputs, ops.reshape(x, (-1, *shape[2 - rank :])), name=name)
+            x = x[:, :height, :width]
+        return keras.Model(inputs, x[:, 0] if rank == 1 else x, name=name)
 
     def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
         dense, layers = keras.layers.Dense(self.width, name=f"{name}_fields"), keras.layers
