@@ -260,6 +260,8 @@ def test_distribution_is_the_same_distribution(name):
     assert distribution.event_shape == (width(name),)
     x = tf.constant(states_of(name, 2))
     assert_rounded(distribution.log_prob(x), unit.log_prob(x, field))
+    assert_rounded(distribution.log_prob(tf.stack([x, x]))[1], unit.log_prob(x, field))
+    assert np.all(unit.are_states(tf.reshape(distribution.sample(3, seed=0), (6, -1))))
     if name.startswith(
         ("bernoulli", "binomial", "gaussian", "relu")
     ):  # TensorFlow Probability knows no moments of others
