@@ -16,6 +16,7 @@ from keras_rbm import units
 from keras_rbm.random import Draws
 from tests.oracles import kinds
 from tests.oracles.kinds import (
+    POOLED,
     Site,
     at_most_one_of,
     counts,
@@ -56,20 +57,13 @@ def mixed(**options: Any) -> units.Mixed:
     return units.Mixed(parts, **options)
 
 
-def pooled(**options: Any) -> units.MaxPooled:
-    """In a line of one channel, pool after pool; the last one is smaller."""
-    unit = units.MaxPooled((1, 2), **options)
-    unit.build((None, 1, 5, 1))
-    return unit
-
-
 VECTOR = [0.7, 1.0, 4.2]
 CASES = {
     "bernoulli": Case(units.Bernoulli, [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Case(units.Spin, [listed(-1, 1)] * 3, np.zeros(3)),
     "softmax": Case(lambda **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
     "optional": Case(lambda **o: units.OptionalSoftmax(3, **o), [at_most_one_of(3)] * 2, np.zeros(6)),
-    "pooled": Case(pooled, [*[at_most_one_of(2)] * 2, listed(0, 1)], np.zeros(5)),
+    "pooled": Case(*POOLED),
     "binomial": Case(lambda **o: units.Binomial(4, **o), [counts(4)] * 3, np.zeros(3)),
     "gaussian-unit": real(units.Gaussian, 1.0),
     "gaussian-scalar": real(units.Gaussian, 2.3, precision=2.3),
