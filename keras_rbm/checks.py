@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -146,13 +147,14 @@ def as_classes(y: Any) -> tf.Tensor:
 
 
 def checked_clamp(
-    units: Unit, clamp: Any, values: Any, number: int | None, dtype: str
+    units: Unit, clamp: Any, values: Any, number: int | None, dtype: str, shape: tuple[int, ...] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which units are held, and at what: both `(samples, units)`; where nothing is held `values` are in the domain too.
 
     Args:
         clamp, values: as in `Machine.sample`.
         number: of samples: 1 is as many as there are rows, `None` too.
+        shape: of a case as users know it, where that is no row.
 
     Raises:
         ValueError: for masks and values that do not fit the units, each other or the number.
@@ -165,10 +167,9 @@ def checked_clamp(
         raise ValueError(f"`clamp` must be booleans or 'observed'. Received: dtype={mask.dtype}")
     for name, array in (("clamp", mask), ("values", values)):
         if array.ndim not in (1, 2) or array.shape[-1] != units.width:
-            raise ValueError(
-                f"`{name}` must have shape ({units.width},) or (num_samples, {units.width}). "
-                f"Received: shape={array.shape}"
-            )
+            case = shape if math.prod(shape) == units.width else (units.width,)
+            form = ", ".join(map(str, case))
+            raise ValueError(f"`{name}` must have shape {case} or (num_samples, {form}). Received: shape={array.shape}")
     rows = {len(a) for a in (mask, values) if a.ndim == 2} | ({number} if number and number > 1 else set())
     if len(rows) > 1 or 0 in rows:
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield, checkpoints, datasets
+from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, ConvRBM, Hopfield, checkpoints, datasets
 from keras_rbm.callbacks import Checkpoint
 from keras_rbm.samplers import CD, PCD, FastPCD, ParallelTempering
 
@@ -75,12 +75,16 @@ MODELS = {
     "Hopfield": lambda: Hopfield(5, visible="bernoulli", seed=3),
     "label DBN": lambda: DBN([5, 4], num_classes=3, seed=3),
     "RTRBM": lambda: RTRBM(5, seed=3),
+    "ConvRBM": lambda: ConvRBM(2, 2, pool_size=2, sampler=PCD(num_chains=7), seed=3),
+    "conv DBN": lambda: DBN([ConvRBM(2, 2, pool_size=2), 4], sampler="pcd", seed=3),
 }
 
 
 def data_for(model):
     if isinstance(model, RNNRBM):
         return (SEQUENCES,)
+    if isinstance(getattr(model, "rbms", [model])[0], ConvRBM):
+        return (ROWS.reshape(-1, 2, 3, 1),)
     if model.missing_steps:
         return (np.where(np.arange(ROWS.size).reshape(ROWS.shape) % 7 == 0, np.nan, ROWS),)
     return (ROWS, CLASSES) if model._num_classes else (ROWS,)

@@ -211,7 +211,8 @@ class Machine(Learner, Scored):
         clamp, values = (
             x if x is None or isinstance(x, str) else self._clamp_rows(np.asarray(x)) for x in (clamp, values)
         )
-        return self._clamp(*checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype))
+        held = checks.checked_clamp(self.clampable, clamp, values, number, self.state_dtype, self.data_shape)
+        return self._clamp(*held)
 
     def _clamp_rows(self, x: np.ndarray) -> np.ndarray:
         """A mask or values of the shape of a case, or of many, as rows."""

@@ -38,6 +38,8 @@ def from_sklearn(estimator: BernoulliRBM, **options: Any) -> RBM:
 def to_sklearn(rbm: RBM) -> BernoulliRBM:
     """A fitted `BernoulliRBM` with the parameters of an RBM, which needs nothing of this package.
 
+    Of a `ConvRBM` without pools it has the weights between all units, and takes pictures as rows.
+
     Raises:
         TypeError: if it is no RBM.
         ValueError: if the RBM is not built, not tied, or has units that are not Bernoulli.
@@ -50,11 +52,11 @@ def to_sklearn(rbm: RBM) -> BernoulliRBM:
             "A BernoulliRBM has Bernoulli units on both sides and tied weights. Received: "
             f"{kinds[0].__name__} and {kinds[1].__name__} units, tied={rbm.tied}, built={rbm.built}"
         )
-    w = np.asarray(rbm.w_rec)
-    estimator = BernoulliRBM(n_components=rbm.units)
+    w = np.asarray(rbm.weight_matrix()).astype(rbm.variable_dtype)
+    estimator = BernoulliRBM(n_components=w.shape[1])
     estimator.components_ = np.asarray(w.T, order="F")
-    estimator.intercept_hidden_ = np.asarray(rbm.hidden.bias)
-    estimator.intercept_visible_ = np.asarray(rbm.visible.bias)
-    estimator.h_samples_ = np.zeros((estimator.batch_size, rbm.units), w.dtype)
+    estimator.intercept_hidden_ = np.asarray(rbm.hidden_bias)
+    estimator.intercept_visible_ = np.asarray(rbm.visible_bias)
+    estimator.h_samples_ = np.zeros((estimator.batch_size, w.shape[1]), w.dtype)
     estimator.n_features_in_, estimator._n_features_out = w.shape
     return estimator

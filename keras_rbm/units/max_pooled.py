@@ -186,18 +186,18 @@ class MaxPooled(OptionalSoftmax):
         """Plain Keras that computes `pooled_mean`, or else `mean`, of fields `(batch, height, width, channels)`; of
         rank 1 without height."""
         (height, width, channels), (rows, columns), (tall, wide) = self.shape, self._num_pools, self.pool_size
-        ops, shape = keras.ops, self.pooled_shape if pooled else self.shape
+        ops = keras.ops
         inputs = keras.Input(self.shape[2 - rank :])
         beyond = (0, rows * tall - height), (0, columns * wide - width)
         x = ops.pad(ops.reshape(inputs, (-1, *self.shape)), [(0, 0), *beyond, (0, 0)], constant_values=-math.inf)
         x = ops.reshape(x, (-1, rows, tall, columns, wide, channels))
         together = ops.logsumexp(x, (2, 4), keepdims=True)
         if pooled:
-            x = ops.sigmoid(together)
+            x = ops.reshape(ops.sigmoid(together), (-1, rows, columns, channels))
         else:
             x = ops.reshape(ops.exp(x - ops.softplus(together)), (-1, rows * tall, columns * wide, channels))
             x = x[:, :height, :width]
-        return keras.Model(inputs, ops.reshape(x, (-1, *shape[2 - rank :])), name=name)
+        return keras.Model(inputs, x[:, 0] if rank == 1 else x, name=name)
 
     def as_layer(self, kernel: np.ndarray, bias: np.ndarray, name: str) -> keras.layers.Layer:
         dense, layers = keras.layers.Dense(self.width, name=f"{name}_fields"), keras.layers

@@ -211,10 +211,10 @@ def test_gibbs_moves_single_states_with_the_enumerated_probabilities(name):
 def test_held_pixels_leave_exact_draws_of_the_others():
     """Masks and values of the shape of pictures."""
     rbm = uncompiled(conv_rbm("smaller pool"))
-    exact, mask = ExactConv(rbm), np.arange(12).reshape(4, 3, 1) % 3 == 1
-    p = exact.conditional(mask.ravel(), exact.v[-1])
+    exact, mask = ExactConv(rbm), np.arange(12).reshape(4, 3, 1) % 3 == 0
+    p = exact.conditional(mask.ravel(), exact.v[-9])
     start = exact.v[np.random.default_rng(0).choice(len(p), NUM, p=p)]
-    v = rbm.sample(v=pictures(rbm, start), num_steps=1, clamp=mask, values=pictures(rbm, exact.v[-1:])[0])
+    v = rbm.sample(v=pictures(rbm, start), num_steps=1, clamp=mask, values=pictures(rbm, exact.v[-9:])[0])
     assert v.shape == (NUM, 4, 3, 1)
     assert_frequencies(exact.index(rows(v)), p)
 

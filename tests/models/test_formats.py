@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield
+from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, ConvRBM, Hopfield
 from tests.oracles.kinds import KINDS
 from tests.oracles.machines import randomize
 
@@ -48,11 +48,12 @@ for name in names:
 """
 
 
-def built(machine, width: int = 5):
+def built(machine, *shape: int):
+    shape = shape or (5,)
     if isinstance(machine, RNNRBM):
-        machine.build((None, None, width))
+        machine.build((None, None, *shape))
     else:
-        machine.build((None, width))
+        machine.build((None, *shape))
         randomize(machine)
     return machine
 
@@ -128,6 +129,10 @@ MACHINES = {
         f"{name} visible": lambda kind=kind: built(RBM(4, visible=kind.make(), seed=0), kind.width)
         for name, kind in KINDS.items()
     },
+    "conv": lambda: built(ConvRBM(2, 2, pool_size=2, padding="same", seed=0), 3, 4, 1),
+    "conv strides": lambda: built(ConvRBM(2, 2, strides=2, visible=KINDS["softmax"].make(), seed=0), 3, 4, 3),
+    "conv sequence": lambda: built(ConvRBM(2, 2, pool_size=2, rank=1, seed=0), 6, 2),
+    "conv dbn": lambda: built(DBN([ConvRBM(2, 2, pool_size=2), 3], num_classes=3, seed=0), 3, 4, 1),
     "relu hidden": lambda: built(RBM(2, hidden="relu", seed=0)),
 }
 

@@ -11,8 +11,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import logsumexp
 
-from keras_rbm import ConvRBM, units
+from keras_rbm import DBN, ConvRBM, units
 from tests.oracles.kinds import Site, at_most_one_of, moments, sites_of
 from tests.oracles.machines import randomize
 from tests.oracles.rbm import Exact, Parameters
@@ -102,11 +103,12 @@ def pools_of(rbm: ConvRBM) -> list[list[int]]:
     ]
 
 
-def dense(rbm: ConvRBM) -> Parameters:
-    """All weights, biases and precisions, those of each unit by itself."""
+def dense(rbm: ConvRBM, kernel: Any = None) -> Parameters:
+    """All weights (of another `kernel`, if one is given), biases and precisions, those of each unit by itself."""
     links, width = links_of(rbm), math.prod(rbm.data_shape)
+    kernel = np.ravel(rbm.w_rec if kernel is None else kernel)
     w = np.zeros((width, math.prod(_map_size(rbm)) * rbm.filters))
-    np.add.at(w, (links.pixel, links.unit), np.ravel(rbm.w_rec)[links.weight])
+    np.add.at(w, (links.pixel, links.unit), kernel[links.weight])
     sides = [(rbm.visible, width), (rbm.hidden, w.shape[1])]
     biases = [np.resize(np.asarray(side.bias, "float64"), n) for side, n in sides]  # a channel's at all positions
     gammas = [
@@ -139,6 +141,7 @@ class ExactConv(Exact):
         self.dense, self.order = p, order
         self.maps = self.h[:, np.argsort(order)]
         self.pools = np.stack([self.maps[:, pool].sum(1) for pool in pools], 1)
+        self.sizes = np.array([len(pool) for pool in pools])
 
     def hidden_means(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Given each row of `v`, of detection units and of pools, summed over all hidden states."""
@@ -165,3 +168,43 @@ class ExactConv(Exact):
 
     def log_p(self, v: np.ndarray) -> np.ndarray:
         return -self.free_energy(v) - self.log_z
+
+
+class ExactConvDBN:
+    """All ways up a small DBN of convolutional layers, and perhaps fully connected top, with or without label units.
+
+    Downwards a pool that is on has each of its units on with the same probability.
+    """
+
+    def __init__(self, dbn: DBN) -> None:
+        self.lower = [(ExactConv(rbm), dense(rbm, rbm.w_gen)) for rbm in dbn.lower]
+        self.top = (ExactConv if isinstance(dbn.top, ConvRBM) else Exact)(dbn.top)
+        self.num_classes = dbn.num_classes
+
+    def log_p_top(self, x: np.ndarray) -> np.ndarray:
+        """Of states of the top's visible units, label units summed out."""
+        if not self.num_classes:
+            return -self.top.free_energy(x) - self.top.log_z
+        labels = np.tile(np.eye(self.num_classes), (len(x), 1))
+        joint = np.concatenate([np.repeat(x, self.num_classes, 0), labels], 1)
+        return logsumexp(-self.top.free_energy(joint).reshape(len(x), -1), 1) - self.top.log_z
+
+    def ways(self, v: np.ndarray, layer: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row of `v` and each way up, `log q(way | v)` and `log p(v, way)`, both `(len(v), ways)`."""
+        if layer == len(self.lower):
+            return np.zeros((len(v), 1)), self.log_p_top(v)[:, None]
+        exact, down = self.lower[layer]
+        log_q = np.log(exact.p_h_from_v(v))
+        field = exact.maps @ down.w.T + down.b
+        log_p = v @ field.T - np.logaddexp(0, field).sum(1) - exact.pools @ np.log(exact.sizes)
+        above = self.ways(exact.pools, layer + 1)
+        pairs = (log_q[..., None] + above[0], log_p[..., None] + above[1])
+        return tuple(x.reshape(len(v), -1) for x in pairs)
+
+    def log_p(self, v: np.ndarray) -> np.ndarray:
+        return logsumexp(self.ways(v)[1], 1)
+
+    def bound(self, v: np.ndarray) -> np.ndarray:
+        """Mean of `log p(v, way) - log q(way | v)` over ways drawn from `q`, of each row of `v`."""
+        log_q, log_p = self.ways(v)
+        return (np.exp(log_q) * (log_p - log_q)).sum(1)

@@ -115,6 +115,17 @@ KINDS = {
         np.array([0, 0, 0, 0, 1.5]),
     ),
 }
+
+
+def _pooled(learn: bool = False, **options: Any) -> units.MaxPooled:
+    unit = units.MaxPooled((1, 2), **options)
+    unit.build((None, 1, 5, 1))
+    return unit
+
+
+#: Pools of a line of one channel, the last one smaller. No RBM but a `ConvRBM` gives units positions, so it is none of
+#: `KINDS`; `tests.oracles.conv` has maps of any shape.
+POOLED = Kind(_pooled, [*[at_most_one_of(2)] * 2, listed(0, 1)], np.zeros(5))
 REAL = [name for name, kind in KINDS.items() if kind.real]
 #: All ordered pairs with a partition function whatever the weights.
 PAIRS = [(v, h) for v, h in itertools.product(KINDS, KINDS) if not (KINDS[v].real and KINDS[h].real)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, Hopfield, load
+from keras_rbm import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, ConvRBM, Hopfield, load
 from keras_rbm.likelihood import ais, exact, exact_log_likelihood, exact_log_partition, reverse_ais
 from keras_rbm.models import machine
 from keras_rbm.regularizers import Sparsity
@@ -46,6 +46,8 @@ MODELS = {
     "DBM": lambda: DBM([5, 4], num_classes=3, sampler=FastPCD(1, 7), **FIXED_POINT, **DOUBLE, **SPARSE),
     "RNNRBM": lambda: RNNRBM(5, 4, sampler=CD(2), **DOUBLE),
     "RTRBM": lambda: RTRBM(5, sampler=CD(2), **DOUBLE),
+    "ConvRBM": lambda: ConvRBM(2, 2, pool_size=2, padding="same", sampler=PCD(1, 7), **DOUBLE, **SPARSE),
+    "conv DBN": lambda: DBN([ConvRBM(2, 2, pool_size=2, **DOUBLE), 4], num_classes=3, sampler=PCD(1, 7), **DOUBLE),
 }
 PRETRAINED = {
     "DBN": (
@@ -96,13 +98,15 @@ def assert_mirrored(model) -> None:
 
 
 #: Of these a step differs little from that of others: they are slow tests.
-LIKE_OTHERS = ("RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM")
+LIKE_OTHERS = ("RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM", "conv DBN")
 ROUNDED = {"rtol": 1e-9, "atol": 1e-12}
 
 
 def learned(model) -> dict:
     """Two epochs, the last batch of three replicated unevenly, with chains that start in different places."""
     arrays = (SEQUENCES, MASK) if isinstance(model, RNNRBM) else (X, Y)
+    if isinstance(getattr(model, "rbms", [model])[0], ConvRBM):
+        arrays = X.reshape(-1, 3, 3, 1), Y
     model.adapt(*arrays[: 1 + isinstance(model, RNNRBM)])
     if getattr(model, "sampler", None) is not None and model.sampler.chains is not None:
         model.sampler.reset(model.undirected(), tf.constant(CHAINS[:, : model.sampler.chains.shape[1]]))

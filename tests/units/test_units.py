@@ -16,6 +16,7 @@ from keras_rbm import units
 from keras_rbm.random import Draws
 from tests.oracles import kinds
 from tests.oracles.kinds import (
+    POOLED,
     Site,
     at_most_one_of,
     counts,
@@ -56,20 +57,13 @@ def mixed(**options: Any) -> units.Mixed:
     return units.Mixed(parts, **options)
 
 
-def pooled(**options: Any) -> units.MaxPooled:
-    """In a line of one channel, pool after pool; the last one is smaller."""
-    unit = units.MaxPooled((1, 2), **options)
-    unit.build((None, 1, 5, 1))
-    return unit
-
-
 VECTOR = [0.7, 1.0, 4.2]
 CASES = {
     "bernoulli": Case(units.Bernoulli, [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Case(units.Spin, [listed(-1, 1)] * 3, np.zeros(3)),
     "softmax": Case(lambda **o: units.Softmax(3, **o), [one_of(3)] * 2, np.zeros(6)),
     "optional": Case(lambda **o: units.OptionalSoftmax(3, **o), [at_most_one_of(3)] * 2, np.zeros(6)),
-    "pooled": Case(pooled, [*[at_most_one_of(2)] * 2, listed(0, 1)], np.zeros(5)),
+    "pooled": Case(*POOLED),
     "binomial": Case(lambda **o: units.Binomial(4, **o), [counts(4)] * 3, np.zeros(3)),
     "gaussian-unit": real(units.Gaussian, 1.0),
     "gaussian-scalar": real(units.Gaussian, 2.3, precision=2.3),
@@ -260,6 +254,8 @@ def test_distribution_is_the_same_distribution(name):
     assert distribution.event_shape == (width(name),)
     x = tf.constant(states_of(name, 2))
     assert_rounded(distribution.log_prob(x), unit.log_prob(x, field))
+    assert_rounded(distribution.log_prob(tf.stack([x, x]))[1], unit.log_prob(x, field))
+    assert np.all(unit.are_states(tf.reshape(distribution.sample(3, seed=0), (6, -1))))
     if name.startswith(
         ("bernoulli", "binomial", "gaussian", "relu")
     ):  # TensorFlow Probability knows no moments of others

@@ -65,7 +65,8 @@ class DBN(Labelled):
             as in `RBM`, for all layers (the activity regularizer counts where a layer is trained as an RBM).
 
     Raises:
-        ValueError: if `units` is not a list of at least two positive integers, or as `RBM` does.
+        ValueError: if `units` is not a list of at least two positive integers or RBMs, a convolutional layer lies above
+            one that is not or beside label units, or as `RBM` does.
 
     Example:
 
@@ -109,6 +110,8 @@ class DBN(Labelled):
         rbms: list[RBM] = []
         for i, layer in enumerate(given):
             is_top, side = i == len(given) - 1, rbms[-1]._output_kind() if rbms else visible
+            if isinstance(layer, RBM) and layer._sees_positions:
+                _check_place(layer, i, rbms, num_classes if is_top else None)
             if is_top and num_classes:
                 side = with_labels(side, num_classes, dtype=self.dtype_policy, name="visible")
             own: dict[str, Any] = {
@@ -521,6 +524,20 @@ class DBN(Labelled):
             **options,
             "seed": self.seed,
         }
+
+
+def _check_place(layer: RBM, i: int, below: list[RBM], num_classes: int | None) -> None:
+    """Refuses a convolutional layer where there are no maps to see, or label units beside them."""
+    if below and not below[-1]._sees_positions:
+        raise ValueError(
+            "A convolutional layer sees pictures or maps: it is the first, or lies above another one. "
+            f"Received: layer {i + 1}, {layer!r}, above {below[-1].units} units without positions."
+        )
+    if num_classes:
+        raise ValueError(
+            "Label units lie beside the units of a fully connected top. "
+            f"Received: num_classes={num_classes}, and {layer!r} as the top. Add a number of units as the last layer."
+        )
 
 
 def _copy(layer: RBM, own: dict[str, Any], is_first: bool) -> RBM:
