@@ -89,6 +89,7 @@ import tensorflow as tf
 for kind in sys.argv[1:]:
     model, v = tf.saved_model.load(kind), tf.constant(np.load(kind + ".npy"))
     found = {name: getattr(model, name)(v).numpy() for name in ("encode", "reconstruct", "free_energy")}
+    found["classes"] = model.classify(v).numpy()
     found["samples"] = model.sample(tf.constant(30), tf.constant(3)).numpy()
     gap = tf.where(tf.random.stateless_uniform(tf.shape(v), [0, 1]) < 0.3, np.nan, v)
     found["gap"], found["imputed"] = gap.numpy(), model.impute(gap, tf.constant(5), tf.constant(2)).numpy()
@@ -106,7 +107,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         machine = MACHINES[kind]()
         machine.build(data_of(kind).shape)
         machine.w_rec.assign(np.random.default_rng(1).normal(size=machine.w_rec.shape))
-        machine.export(tmp_path / kind)
+        machine.export(tmp_path / kind, classifier=machine.classifier(3))
         np.save(tmp_path / f"{kind}.npy", data_of(kind))
         np.savez(
             tmp_path / f"{kind}-own.npz",
@@ -114,6 +115,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         )
     run = subprocess.run([sys.executable, "-c", SCRIPT, *kinds], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
+    assert "custom gradients" not in run.stderr
     for kind in kinds:
         found, own, shape = (
             np.load(tmp_path / f"{kind}.npz"),
@@ -122,6 +124,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         )
         for name in own:
             np.testing.assert_allclose(found[name], own[name], rtol=0, atol=1e-4, err_msg=name)
+        assert found["classes"].shape == (32, 3)
         assert found["samples"].shape == (30, *shape[1:])
         assert set(np.unique(found["samples"])) == {0.0, 1.0}
         seen = ~np.isnan(found["gap"])
