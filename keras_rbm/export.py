@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_rbm import formats
 from keras_rbm.files import replacing
-from keras_rbm.special import elementary
+from keras_rbm.special import elementary, values_only
 
 
 class Endpoint(NamedTuple):
@@ -104,15 +104,18 @@ def _save(endpoints: Mapping[str, Endpoint], variables: list[Any], folder: Path)
     for name, endpoint in endpoints.items():
         plain, signatures[name] = endpoint.functions()
         setattr(module, name, plain)
-    tf.saved_model.save(module, str(folder), {"serving_default": next(iter(signatures.values())), **signatures})
+    with values_only():
+        tf.saved_model.save(module, str(folder), {"serving_default": next(iter(signatures.values())), **signatures})
 
 
 def _classify(model: Any, net: keras.Model) -> Endpoint:
     """Class probabilities by a network that started from a model, which is given what it was trained on."""
-    width, wanted = model.visible.width, net.input_shape[-1]
-    augment = getattr(model, "augment", None) if wanted != width else lambda v: v
-    if augment is None or (wanted != width and wanted != width + sum(model.units[1:])):
+    shape, wanted = model.data_shape, tuple(net.input_shape[1:])
+    augment = getattr(model, "augment", None) if wanted != shape else lambda v: v
+    if augment is None or (wanted != shape and wanted != (shape[0] + sum(model.units[1:]),)):
+        width, received = (" x ".join(map(str, each)) for each in (shape, wanted))
         raise ValueError(
-            f"`classifier` must be what this machine's `classifier` made, of {width} inputs. Received: one of {wanted}"
+            f"`classifier` must be what this machine's `classifier` made, of {width} inputs. "
+            f"Received: one of {received}"
         )
-    return Endpoint(lambda v: net(augment(v), training=False), [rows("v", width)], "probs")
+    return Endpoint(lambda v: net(augment(v), training=False), [rows("v", *shape)], "probs")

@@ -25,6 +25,24 @@ def elementary() -> Iterator[None]:
         _ELEMENTARY.reset(token)
 
 
+_VALUES_ONLY: ContextVar[bool] = ContextVar("values_only", default=False)
+
+
+@contextmanager
+def values_only() -> Iterator[None]:
+    """Functions traced meanwhile have no gradients of their own: TensorFlow would warn of them in an export."""
+    token = _VALUES_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _VALUES_ONLY.reset(token)
+
+
+def custom_gradient(function: Callable[..., tuple]) -> Callable[..., tf.Tensor]:
+    """As `tf.custom_gradient`, outside of exports."""
+    return (lambda *args: function(*args)[0]) if _VALUES_ONLY.get() else tf.custom_gradient(function)
+
+
 def log1p(x: tf.Tensor) -> tf.Tensor:
     """`log(1 + x)`; if elementary right to an absolute error, which is what energies need."""
     return tf.math.log(1 + x) if _ELEMENTARY.get() else tf.math.log1p(x)

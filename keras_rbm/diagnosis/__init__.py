@@ -107,7 +107,7 @@ def _rows(model: Machine, x: Any, name: str, number: int, seed: int, notes: list
     """So many rows, drawn at random and checked; with gaps, where a model takes them, those that have none."""
     if not checks.is_array(x):
         raise TypeError(f"`{name}` must be an array. Received: {type(x).__name__}. Take some thousand rows of it.")
-    rows = np.asarray(checks.as_rows(x, model.visible.width))
+    rows = np.asarray(model._in_rows(checks.as_array(x, model._shape_error)))
     if model.missing_steps and np.isnan(rows).any():
         whole = ~np.isnan(rows).any(1)
         notes.append(f"{int(whole.sum())} of {len(rows)} rows of `{name}` have no gap; only these were looked at.")

@@ -118,6 +118,11 @@ class ConvRBM(RBM):
         for side in (self.visible, self.hidden):
             if isinstance(side, unit_kinds.Mixed):
                 raise ValueError("All units of a side of a ConvRBM are of one kind. Received: Mixed units.")
+        if (pools := self._pools()) and pools.pool_size != self._two_axes(self.pool_size):
+            raise ValueError(
+                f"Pools are those of `pool_size`. Received: pool_size={self.pool_size}, and hidden units with pools of "
+                f"{pools.pool_size}. Leave `hidden` out."
+            )
 
     def _two_axes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Sizes of sequences, which inside are pictures one pixel high."""
@@ -170,7 +175,8 @@ class ConvRBM(RBM):
         words = ("height", "width") if self.rank == 2 else ("time",)
         form = ", ".join(map(str, wanted)) if wanted else ", ".join((*words, "channels"))
         if len(shape) != self.rank + 2 or wanted:
-            hint = " Add the axis of channels: x[..., None]." if len(shape) == self.rank + 1 else ""
+            axis = "cases: x[None]" if shape == wanted else "channels: x[..., None]"
+            hint = f" Add the axis of {axis}." if len(shape) == self.rank + 1 else ""
             return ValueError(f"Inputs must have shape (batch, {form}). Received: shape={shape}.{hint}")
         if None in shape[1:] or 0 in shape[1:]:
             return ValueError(f"Inputs must have a known shape (batch, {form}), without 0. Received: shape={shape}.")

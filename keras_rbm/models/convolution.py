@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm.special import custom_gradient
+
 #: The most that a product of whole lines may cost in place of a convolution downwards: how often the kernel fits into a
 #: line, times the root of the number of channels. Measured: with few channels convolutions are slow on a CPU.
 _LINES_PAY = 12.0
@@ -45,7 +47,7 @@ class Convolution(NamedTuple):
     def up(self, v: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         """What pictures `(batch, height * width * channels)` bring to the maps, `(batch, units)`."""
 
-        @tf.custom_gradient
+        @custom_gradient
         def product(v: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
             maps = tf.nn.conv2d(self._pictures(v), w, self.strides, self.padding)
             return self._rows(maps), lambda dh: (self.down(dh, w), self.pairs(v, dh))
@@ -57,12 +59,11 @@ class Convolution(NamedTuple):
         channels, width = self.shape[2], self.shape[1]
         few = width / self.kernel_size[1] * math.sqrt(channels) < _LINES_PAY
 
-        @tf.custom_gradient
+        @custom_gradient
         def product(h: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
             maps = self._maps(h)
             if self.strides != (1, 1):
-                shape = (tf.shape(h)[0], *self.shape)
-                pictures = tf.nn.conv2d_transpose(maps, w, shape, self.strides, self.padding)
+                pictures = self._down_by_steps(maps, w)
             else:
                 pictures = (self._down_by_lines if few else self._down_by_filters)(maps, w)
             return self._rows(pictures), lambda dv: (self.up(dv, w), self.pairs(dv, h))
@@ -85,8 +86,8 @@ class Convolution(NamedTuple):
     def num_pairs(self) -> np.ndarray:
         """How many pairs of a position in the picture and one in the map each weight connects, `kernel_size`."""
         counts = []
-        for n, k, step, m in zip(self.shape[:2], self.kernel_size, self.strides, self.map_shape[:2], strict=True):
-            before = max((m - 1) * step + k - n, 0) // 2 if self.padding == "SAME" else 0
+        sizes = zip(self.shape[:2], self.kernel_size, self.strides, self.map_shape[:2], self._margins(), strict=True)
+        for n, k, step, m, (before, _) in sizes:
             at = np.arange(m)[:, None] * step - before + np.arange(k)
             counts.append(((at >= 0) & (at < n)).sum(0))
         return np.outer(*counts)
@@ -103,12 +104,27 @@ class Convolution(NamedTuple):
         return tf.reshape(x, (-1, math.prod(x.shape[1:])))
 
     def _margins(self) -> list[tuple[int, int]]:
-        """Zeros around pictures, before and after, of each axis; filters take steps of 1."""
-        axes = zip(self.shape[:2], self.kernel_size, self.map_shape[:2], strict=True)
-        beyond = [m + k - 1 - n for n, k, m in axes]
+        """Zeros around pictures, before and after, of each axis."""
+        beyond = [max(k - n, 0) for n, k in zip(self.shape[:2], self._covered(), strict=True)]
         return [(zeros // 2, zeros - zeros // 2) for zeros in beyond]
 
-    # --- the transpose, where filters take steps of 1
+    def _covered(self) -> list[int]:
+        """How much of each axis, zeros around pictures included, the filters slide over."""
+        axes = zip(self.kernel_size, self.strides, self.map_shape[:2], strict=True)
+        return [(m - 1) * step + k for k, step, m in axes]
+
+    # --- the transpose
+
+    def _down_by_steps(self, maps: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        """Where filters take longer steps: they may leave a margin that they do not reach, which is 0."""
+        (height, width, channels), covered = self.shape, self._covered()
+        pictures = tf.nn.conv2d_transpose(maps, w, (tf.shape(maps)[0], *covered, channels), self.strides, "VALID")
+        beyond = [(0, max(n - k, 0)) for n, k in zip((height, width), covered, strict=True)]
+        pictures = tf.pad(pictures, [(0, 0), *beyond, (0, 0)])
+        (top, _), (left, _) = self._margins()
+        return pictures[:, top : top + height, left : left + width]
+
+    # --- the same where they take steps of 1
 
     def _down_by_filters(self, maps: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         """A convolution by turned filters."""
@@ -122,9 +138,9 @@ class Convolution(NamedTuple):
         (height, width, channels), (tall, wide) = self.shape, self.kernel_size
         lines, columns, filters = self.map_shape
         (top, _), (left, _) = self._margins()
-        # shifts[d, X, x] = 1 if column d of the filter is at column x of the picture for column X of the map.
+        # shifts[d, m, x] = 1 if column d of the filter is at column x of the picture for column m of the map.
         shifts = np.stack([np.eye(columns, width, d - left) for d in range(wide)])
-        matrix = tf.einsum("dXx,ydck->Xkyxc", tf.constant(shifts, maps.dtype), w)
+        matrix = tf.einsum("dmx,ydck->mkyxc", tf.constant(shifts, maps.dtype), w)
         matrix = tf.reshape(matrix, (columns * filters, tall * width * channels))
         brought = tf.reshape(maps, (-1, columns * filters)) @ matrix
         brought = tf.reshape(brought, (-1, lines, tall, width * channels))

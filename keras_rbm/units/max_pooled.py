@@ -46,6 +46,8 @@ class MaxPooled(OptionalSoftmax):
 
     def __init__(self, pool_size: int | Sequence[int], **kwargs: Any) -> None:
         self.pool_size = per_axis(pool_size, "pool_size", 2)
+        if math.prod(self.pool_size) == 1:
+            raise ValueError(f"A pool has at least two units. Received: pool_size={pool_size!r}. Use Bernoulli units.")
         super().__init__(math.prod(self.pool_size), **kwargs)
 
     @property

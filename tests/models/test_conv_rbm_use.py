@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBM, RBM, ConvRBM, likelihood, physics, regularizers, samplers, units
+from keras_rbm import DBM, RBM, ConvRBM, diagnosis, likelihood, physics, regularizers, samplers, units
 from keras_rbm import sklearn as estimators
 from tests.models.test_bad_input import dataset
 from tests.oracles.machines import Fixed
@@ -89,6 +89,7 @@ import tensorflow as tf
 for kind in sys.argv[1:]:
     model, v = tf.saved_model.load(kind), tf.constant(np.load(kind + ".npy"))
     found = {name: getattr(model, name)(v).numpy() for name in ("encode", "reconstruct", "free_energy")}
+    found["classes"] = model.classify(v).numpy()
     found["samples"] = model.sample(tf.constant(30), tf.constant(3)).numpy()
     gap = tf.where(tf.random.stateless_uniform(tf.shape(v), [0, 1]) < 0.3, np.nan, v)
     found["gap"], found["imputed"] = gap.numpy(), model.impute(gap, tf.constant(5), tf.constant(2)).numpy()
@@ -106,7 +107,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         machine = MACHINES[kind]()
         machine.build(data_of(kind).shape)
         machine.w_rec.assign(np.random.default_rng(1).normal(size=machine.w_rec.shape))
-        machine.export(tmp_path / kind)
+        machine.export(tmp_path / kind, classifier=machine.classifier(3))
         np.save(tmp_path / f"{kind}.npy", data_of(kind))
         np.savez(
             tmp_path / f"{kind}-own.npz",
@@ -114,6 +115,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         )
     run = subprocess.run([sys.executable, "-c", SCRIPT, *kinds], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
+    assert "custom gradients" not in run.stderr
     for kind in kinds:
         found, own, shape = (
             np.load(tmp_path / f"{kind}.npz"),
@@ -122,6 +124,7 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
         )
         for name in own:
             np.testing.assert_allclose(found[name], own[name], rtol=0, atol=1e-4, err_msg=name)
+        assert found["classes"].shape == (32, 3)
         assert found["samples"].shape == (30, *shape[1:])
         assert set(np.unique(found["samples"])) == {0.0, 1.0}
         seen = ~np.isnan(found["gap"])
@@ -275,6 +278,24 @@ def test_frozen_biases_stay(side):
     assert np.all(machine.w_rec != w)
 
 
+def test_hidden_bias_options_are_those_of_pools():
+    machine = MACHINES["options"]()
+    machine.build(X.shape)
+    np.testing.assert_array_equal(machine.hidden.bias, np.full(3, -1.0))
+
+
+def test_a_diagnosis_takes_pictures():
+    """What is compared are single pixels, as of rows."""
+    x, machine = np.tile(X, (8, 1, 1, 1)), MACHINES["pools"]()
+    machine.adapt(x)
+    options = {"num_cases": 200, "num_steps": 10, "num_temperatures": 20}
+    first = diagnosis.diagnose(machine, x, **options)
+    second = diagnosis.diagnose(machine, x.reshape(len(x), -1), **options)
+    assert str(first) == str(second)
+    with pytest.raises(ValueError, match=r"\(batch, 4, 5, 1\)\. Received: shape=\(256, 4, 5\)"):
+        diagnosis.diagnose(machine, x[..., 0], **options)
+
+
 # --- what is refused
 
 
@@ -295,6 +316,8 @@ def test_constructors_refuse():
         ({"strides": 0}, r"`strides` must be a positive integer\. Received: strides=0"),
         ({"filters": 2.5}, r"`filters` must be a positive integer\. Received: filters=2.5"),
         ({"visible": units.Mixed([("spin", 1), ("bernoulli", 1)])}, r"are of one kind\. Received: Mixed"),
+        ({"hidden": units.MaxPooled(3), "pool_size": 2}, r"pool_size=\(2, 2\).*pools of \(3, 3\)\. Leave `hidden` out"),
+        ({"hidden": units.MaxPooled(2)}, r"pool_size=\(1, 1\).*pools of \(2, 2\)"),
         ({"visible_bias": "pixel"}, r"`visible_bias` must be 'channel' or 'position'\. Received: visible_bias='pixel'"),
         ({"output": "max"}, r"`output` must be 'pooled' or 'detection'\. Received: output='max'"),
         ({"visible": "gaussian", "hidden": "relu"}, r"no partition function.*Received: unbounded states"),
@@ -302,6 +325,8 @@ def test_constructors_refuse():
     for options, message in cases:
         with pytest.raises(ValueError, match=message):
             ConvRBM(**{"filters": 2, "kernel_size": 2, **options})
+    with pytest.raises(ValueError, match=r"at least two units\. Received: pool_size=\(1, 1\)\. Use Bernoulli"):
+        units.MaxPooled((1, 1))
     with pytest.raises(ValueError, match=r"num_states=3\. Received: 20 units"):
         ConvRBM(2, 2, visible=units.Softmax(3)).build(X.shape)
 
@@ -320,7 +345,11 @@ BAD_DATA = {
         r"x\[\.\.\., None\]",
     ),
     "rows before building": (X.reshape(32, -1), r"\(batch, height, width, channels\).*, 20\)", None),
-    "one picture": (X[0], r"\(batch, height, width, channels\).*shape=\(4, 5, 1\)", r"\(batch, 4, 5, 1\)"),
+    "one picture": (
+        X[0],
+        r"\(batch, height, width, channels\).*shape=\(4, 5, 1\)",
+        r"Add the axis of cases: x\[None\]",
+    ),
     "too small": (X[:, :1], r"Filters must fit.*kernel_size=\(2, 2\).*, 1, 5, 1\)", r"\(batch, 4, 5, 1\)"),
     "small for pools": (
         X[:, :, :2],

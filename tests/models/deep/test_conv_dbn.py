@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_rbm import DBN, ConvRBM, likelihood, samplers
 from keras_rbm.random import Draws
 from tests.models.deep.test_dbn import Recording
-from tests.oracles.conv import ExactConv, ExactConvDBN, dense, tied
+from tests.oracles.conv import ExactConv, ExactConvDBN, dense, pools_of, tied
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import randomize, sigmoid
 from tests.support.modes import uncompiled
@@ -85,6 +85,9 @@ def test_samples_and_means_have_the_shape_of_pictures(name):
     assert dbn.reconstruct(v).shape == dbn.denoise(v).shape == (5, *shape)
     assert dbn.trajectories(2, 4, 2).shape == (4, 2, *shape)
     assert dbn(v).shape == dbn.compute_output_shape((5, *shape)) == dbn.encode(v).shape
+    down = dbn._endpoints()["down"]
+    found = down.ask(*(tf.zeros((5, spec.shape[1])) for spec in down.inputs))
+    assert found["v"].shape == found["mean"].shape == (5, *shape)
 
 
 def test_encode_and_reconstruct_by_hand():
@@ -114,6 +117,8 @@ def test_one_step_of_wake_sleep_by_hand(name):
     dream = dbn._down(dbn.top.sampler.negative_phase(dbn.top, x, tf.ones(5, "float64")).v)
     for stream, key in zip(streams, keys, strict=True):
         stream.key.assign(key)
+    for rbm, (_, h), seen in zip(dbn.lower, awake, [v for v, _ in awake[1:]] + [x], strict=True):
+        np.testing.assert_array_equal(seen, np.stack([h.numpy()[:, pool].sum(1) for pool in pools_of(rbm)], 1))
     expected = []
     for rbm, states, dreamt in zip(dbn.lower, awake, dream, strict=True):
         (below, above), (seen, cause) = (tuple(np.asarray(x) for x in pair) for pair in (states, dreamt))
