@@ -13,6 +13,7 @@ from keras_rbm import DBM, RBM, ConvRBM, diagnosis, likelihood, physics, regular
 from keras_rbm import sklearn as estimators
 from tests.models.test_bad_input import dataset
 from tests.oracles.machines import Fixed
+from tests.support.eager import eager_functions
 from tests.support.saving import assert_same_state, config_of, through_disk
 from tests.support.statistics import assert_rounded
 from tests.support.weights import assert_equal_weights, weights_of
@@ -56,6 +57,7 @@ def compiled(machine: ConvRBM, **options) -> ConvRBM:
 
 
 @pytest.mark.parametrize("kind", MACHINES)
+@pytest.mark.few(2)
 def test_a_machine_comes_back_and_takes_the_same_next_step(kind, tmp_path):
     x, machine = data_of(kind), MACHINES[kind]()
     machine.build(x.shape)
@@ -101,13 +103,14 @@ assert "keras_rbm" not in sys.modules
 """
 
 
-def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
-    kinds = ("pools", "sequence")
+@pytest.mark.parametrize("kinds", [["pools"], pytest.param(["sequence", "gaussian"], marks=pytest.mark.slow)])
+def test_a_saved_model_answers_the_same_in_pictures(kinds, tmp_path):
     for kind in kinds:
         machine = MACHINES[kind]()
         machine.build(data_of(kind).shape)
         machine.w_rec.assign(np.random.default_rng(1).normal(size=machine.w_rec.shape))
-        machine.export(tmp_path / kind, classifier=machine.classifier(3))
+        asked = ["classify", "encode", "reconstruct", "free_energy", "sample", "impute", "gibbs"]
+        machine.export(tmp_path / kind, classifier=machine.classifier(3), endpoints=asked)
         np.save(tmp_path / f"{kind}.npy", data_of(kind))
         np.savez(
             tmp_path / f"{kind}-own.npz",
@@ -126,10 +129,11 @@ def test_a_saved_model_answers_the_same_in_pictures(tmp_path):
             np.testing.assert_allclose(found[name], own[name], rtol=0, atol=1e-4, err_msg=name)
         assert found["classes"].shape == (32, 3)
         assert found["samples"].shape == (30, *shape[1:])
-        assert set(np.unique(found["samples"])) == {0.0, 1.0}
+        if kind != "gaussian":
+            assert set(np.unique(found["samples"])) == {0.0, 1.0}
         seen = ~np.isnan(found["gap"])
         np.testing.assert_array_equal(found["imputed"][seen], found["gap"][seen])
-        assert np.all((found["imputed"][~seen] > 0) & (found["imputed"][~seen] < 1))
+        assert np.isfinite(found["imputed"]).all()
         assert found["gibbs_v"].shape == found["gibbs_mean"].shape == shape
         np.testing.assert_array_equal(found["gibbs_next_states"], found["gibbs_v"].reshape(32, -1))
 
@@ -174,7 +178,8 @@ def test_a_classifier_computes_encode_in_plain_keras(kind, tmp_path):
 # --- data
 
 
-@pytest.mark.parametrize("kind", ["array", "bytes", "rows once built", "dataset", "pairs", "generator"])
+@pytest.mark.parametrize("kind", ["bytes", "rows once built", "pairs", "generator", "dataset"])
+@pytest.mark.few(4)
 def test_data_of_all_sorts(kind):
     """One epoch in order teaches the same, whatever the pictures come in."""
 
@@ -182,7 +187,6 @@ def test_data_of_all_sorts(kind):
         yield from ((part,) for part in np.split(X, 4))
 
     given = {
-        "array": X,
         "bytes": X.astype("uint8"),
         "rows once built": X.reshape(32, -1),
         "dataset": dataset(X),
@@ -194,7 +198,7 @@ def test_data_of_all_sorts(kind):
     if kind in ("rows once built", "generator"):
         machine.build(X.shape)
     data = given[kind]
-    options = {"batch_size": 8, "shuffle": False} if isinstance(data, np.ndarray) else {}
+    options = {"batch_size": 8, "shuffle": False} if isinstance(data, np.ndarray) else {"steps_per_epoch": 4}
     machine.fit(data, verbose=0, **options)
     for a, b in zip(weights_of(expected), weights_of(machine), strict=True):
         assert_rounded(a, b, ulps=100)
@@ -288,9 +292,9 @@ def test_a_diagnosis_takes_pictures():
     """What is compared are single pixels, as of rows."""
     x, machine = np.tile(X, (8, 1, 1, 1)), MACHINES["pools"]()
     machine.adapt(x)
-    options = {"num_cases": 200, "num_steps": 10, "num_temperatures": 20}
-    first = diagnosis.diagnose(machine, x, **options)
-    second = diagnosis.diagnose(machine, x.reshape(len(x), -1), **options)
+    options = {"num_cases": 200, "num_steps": 4, "num_temperatures": 4}
+    with eager_functions():
+        first, second = (diagnosis.diagnose(machine, data, **options) for data in (x, x.reshape(len(x), -1)))
     assert str(first) == str(second)
     with pytest.raises(ValueError, match=r"\(batch, 4, 5, 1\)\. Received: shape=\(256, 4, 5\)"):
         diagnosis.diagnose(machine, x[..., 0], **options)

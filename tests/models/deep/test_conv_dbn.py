@@ -11,6 +11,7 @@ from tests.models.deep.test_dbn import Recording
 from tests.oracles.conv import ExactConv, ExactConvDBN, dense, pools_of, tied
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import randomize, sigmoid
+from tests.support.eager import eager_functions
 from tests.support.modes import uncompiled
 from tests.support.saving import assert_same_state, config_of, through_disk
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
@@ -76,18 +77,19 @@ def test_what_comes_down_from_the_top(name):
 @every_dbn
 def test_samples_and_means_have_the_shape_of_pictures(name):
     dbn = tiny(name, dtype="float32")
-    shape = (3, 3, 1)
-    assert dbn.data_shape == shape
-    v = dbn.sample(5, 3).numpy()
-    assert v.shape == (5, *shape)
-    assert set(np.unique(v)) <= {0.0, 1.0}
-    assert dbn.sample(2, 3, mean=True).shape == dbn.sample(v=v[:2], num_steps=1).shape == (2, *shape)
-    assert dbn.reconstruct(v).shape == dbn.denoise(v).shape == (5, *shape)
-    assert dbn.trajectories(2, 4, 2).shape == (4, 2, *shape)
-    assert dbn(v).shape == dbn.compute_output_shape((5, *shape)) == dbn.encode(v).shape
-    down = dbn._endpoints()["down"]
-    found = down.ask(*(tf.zeros((5, spec.shape[1])) for spec in down.inputs))
-    assert found["v"].shape == found["mean"].shape == (5, *shape)
+    with eager_functions():
+        shape = (3, 3, 1)
+        assert dbn.data_shape == shape
+        v = dbn.sample(5, 3).numpy()
+        assert v.shape == (5, *shape)
+        assert set(np.unique(v)) <= {0.0, 1.0}
+        assert dbn.sample(2, 3, mean=True).shape == dbn.sample(v=v[:2], num_steps=1).shape == (2, *shape)
+        assert dbn.reconstruct(v).shape == dbn.denoise(v).shape == (5, *shape)
+        assert dbn.trajectories(2, 4, 2).shape == (4, 2, *shape)
+        assert dbn(v).shape == dbn.compute_output_shape((5, *shape)) == dbn.encode(v).shape
+        down = dbn._endpoints()["down"]
+        found = down.ask(*(tf.zeros((5, spec.shape[1])) for spec in down.inputs))
+        assert found["v"].shape == found["mean"].shape == (5, *shape)
 
 
 def test_encode_and_reconstruct_by_hand():
@@ -145,27 +147,29 @@ def bars(number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.abs(clean - (rng.random(clean.shape) < 0.05))[..., None].astype("float32"), y
 
 
-@pytest.mark.parametrize("kind", ["conv-conv", "labels", "conv-dense", "dataset"])
-@pytest.mark.few(2)
+@pytest.mark.parametrize("kind", ["labels", "conv-conv", "conv-dense", "dataset"])
+@pytest.mark.few(1)
 def test_pretraining_and_wake_sleep(kind):
-    x, y = bars(100)
+    x, y = bars(80)
     layers = [ConvRBM(4, 3, pool_size=2, sampler="pcd"), ConvRBM(5, 2) if kind == "conv-conv" else 10]
     dbn = DBN(layers, num_classes=2 if kind == "labels" else None, seed=0)
     labels = {"y": y} if kind == "labels" else {}
-    data = tf.data.Dataset.from_tensor_slices(x).batch(25) if kind == "dataset" else x
-    options = {"optimizer": keras.optimizers.Adam(0.02), "verbose": 0, "run_eagerly": True, **labels}
-    first, second = dbn.pretrain(data, epochs=4, **({} if kind == "dataset" else {"batch_size": 25}), **options)
-    for history in (first, second):
-        assert history.history["reconstruction_error"][-1] < history.history["reconstruction_error"][0]
+    data = tf.data.Dataset.from_tensor_slices(x).batch(20) if kind == "dataset" else x
+    options = {"optimizer": keras.optimizers.Adam(0.03), "verbose": 0, "run_eagerly": True, **labels}
+    first, second = dbn.pretrain(data, epochs=[5, 3], **({} if kind == "dataset" else {"batch_size": 20}), **options)
+    errors = first.history["reconstruction_error"]
+    assert errors[-1] < 0.9 * errors[0]
+    assert np.isfinite(second.history["reconstruction_error"]).all()
+    assert all(np.abs(rbm.w_rec).max() > 0.1 for rbm in dbn.rbms)  # of a deviation of 0.01 before
     np.testing.assert_array_equal(dbn.rbms[0].w_gen, dbn.rbms[0].w_rec)
     assert dbn.rbms[0].w_rec.shape == (3, 3, 1, 4)
     before = weights_of(dbn)
     dbn.compile(keras.optimizers.SGD(0.01), run_eagerly=True)
-    logs = dbn.fit(data, *labels.values(), verbose=0, **({} if kind == "dataset" else {"batch_size": 25})).history
+    logs = dbn.fit(data, *labels.values(), verbose=0, **({} if kind == "dataset" else {"batch_size": 20})).history
     assert np.isfinite(list(logs.values())).all()
     assert all(np.any(a != b) for a, b in zip(before, weights_of(dbn), strict=True))
     if kind == "labels":
-        assert dbn.class_log_probs(x).shape == (100, 2)
+        assert dbn.class_log_probs(x).shape == (80, 2)
         assert dbn.sample(y=[0, 1], num_steps=2).shape == (2, 6, 7, 1)
 
 
@@ -184,6 +188,7 @@ def test_an_upper_layer_learns_from_drawn_pools():
     assert_frequencies((seen @ 2 ** np.arange(4)).astype(int), p)
 
 
+@pytest.mark.slow
 def test_wake_sleep_compiled_draws_dreams_alike():
     """Chains of the top after a step that learns nothing, against enumeration, by XLA."""
     dbn = TINY["conv-dense"](sampler=samplers.PCD(1, NUM), seed=0)
@@ -215,6 +220,7 @@ def pictures_of(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", LARGER)
+@pytest.mark.few(3)
 def test_a_machine_comes_back_and_takes_the_same_next_step(kind, tmp_path):
     (x, y), dbn = pictures_of(kind), LARGER[kind]()
     y = (y,) if kind == "labels" else ()
