@@ -248,7 +248,7 @@ class DBN(Labelled):
             ValueError: if there is no such layer, or the DBN is not built.
 
         Reference:
-            Lee, Ekanadham & Ng, 2008, "Sparse deep belief net model for visual area V2", section 4.2.
+            Lee, Ekanadham & Ng, 2008, "Sparse deep belief net model for visual area V2".
         """
         if not self.built or not 0 <= layer < len(self.rbms):
             number = len(self.rbms) if self.built else "a DBN that is not built"
