@@ -46,6 +46,19 @@ def test_sparsity_is_the_divergence_of_the_batch_mean(dtype):
     assert_rounded(tape.gradient(penalty, variable), expected, ulps=20)
 
 
+def test_a_squared_penalty_is_the_squared_distance_of_the_batch_mean():
+    x = np.random.default_rng(0).random((7, 3))
+    variable = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        penalty = Sparsity(target=0.2, cost=0.75, measure="squared")(variable)
+    gap = x.mean(0) - 0.2
+    assert_rounded(penalty, 7 * 0.75 * np.square(gap).sum(), ulps=20)
+    assert_rounded(tape.gradient(penalty, variable), np.tile(2 * 0.75 * gap, (7, 1)), ulps=20)
+    assert Sparsity.from_config(Sparsity(measure="squared").get_config()).measure == "squared"
+    with pytest.raises(ValueError, match="must be 'divergence' or 'squared'.*'cubic'"):
+        Sparsity(measure="cubic")
+
+
 def test_sparsity_at_its_target_is_nothing():
     assert_rounded(Sparsity(target=0.25, cost=3.0)(np.full((2, 5), 0.25, "float32")), 0.0, ulps=20)
 
@@ -83,7 +96,7 @@ def test_configs_come_back(tmp_path):
     regularizer = Sparsity(target=0.3, cost=0.7)
     again = keras.regularizers.get(keras.regularizers.serialize(regularizer))
     assert type(again) is Sparsity
-    assert again.get_config() == {"target": 0.3, "cost": 0.7}
+    assert again.get_config() == {"target": 0.3, "cost": 0.7, "measure": "divergence"}
     rbm = RBM(4, activity_regularizer=regularizer, seed=0)
     rbm.build((None, 5))
     for copy in (RBM.from_config(rbm.get_config()), through_disk(rbm, tmp_path)):
