@@ -188,7 +188,7 @@ def test_training_raises_the_exact_likelihood(name):
 @every_case
 @pytest.mark.few(9)
 def test_gibbs_leaves_exact_draws_as_they_are(name, beta):
-    rbm = uncompiled(conv_rbm(name))
+    rbm = uncompiled(conv_rbm(name, 0.7 if name in REAL else 2.0))
     exact = ExactConv(rbm, beta)
     before = pictures(rbm, exact.draw(NUM))
     after = rbm.gibbs(before, 1, beta)
@@ -199,7 +199,7 @@ def test_gibbs_leaves_exact_draws_as_they_are(name, beta):
 
 @pytest.mark.parametrize("name", ["smaller pool", "channels"])
 def test_gibbs_moves_single_states_with_the_enumerated_probabilities(name):
-    rbm = uncompiled(conv_rbm(name))
+    rbm = uncompiled(conv_rbm(name, 0.7 if name in REAL else 2.0))
     exact = ExactConv(rbm)
     expected = exact.transitions(exact.v[-1:], 1)[0]
     v = rbm.gibbs(np.repeat(exact.v[-1:], NUM, 0))
