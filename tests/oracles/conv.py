@@ -103,6 +103,11 @@ def pools_of(rbm: ConvRBM) -> list[list[int]]:
     ]
 
 
+def num_biases(rbm: ConvRBM) -> tuple[int, int]:
+    """One a channel, unless each position has its own, and one a filter."""
+    return math.prod(rbm.data_shape[0 if rbm.visible_bias_of == "position" else -1 :]), rbm.filters
+
+
 def dense(rbm: ConvRBM, kernel: Any = None) -> Parameters:
     """All weights (of another `kernel`, if one is given), biases and precisions, those of each unit by itself."""
     links, width = links_of(rbm), math.prod(rbm.data_shape)
@@ -110,7 +115,10 @@ def dense(rbm: ConvRBM, kernel: Any = None) -> Parameters:
     w = np.zeros((width, math.prod(_map_size(rbm)) * rbm.filters))
     np.add.at(w, (links.pixel, links.unit), kernel[links.weight])
     sides = [(rbm.visible, width), (rbm.hidden, w.shape[1])]
-    biases = [np.resize(np.asarray(side.bias, "float64"), n) for side, n in sides]  # a channel's at all positions
+    biases = [  # of a channel at all positions
+        np.tile(np.reshape(np.asarray(side.bias, "float64"), own), n // own)
+        for (side, n), own in zip(sides, num_biases(rbm), strict=True)
+    ]
     gammas = [
         np.resize(np.exp(side.log_precision), n) if isinstance(side, units.Gaussian) else np.zeros(n)
         for side, n in sides
@@ -122,7 +130,7 @@ def tied(rbm: ConvRBM, dw: np.ndarray, db: np.ndarray, dc: np.ndarray) -> list[n
     """Gradients in what `rbm` has, of those in what `dense` gives: what is shared adds up."""
     links, shared = links_of(rbm), np.zeros(math.prod(rbm.w_rec.shape))
     np.add.at(shared, links.weight, dw[links.pixel, links.unit])
-    biases = [np.reshape(d, (-1, *side.bias.shape)).sum(0) for d, side in ((db, rbm.visible), (dc, rbm.hidden))]
+    biases = [np.reshape(d, (-1, own)).sum(0) for d, own in zip((db, dc), num_biases(rbm), strict=True)]
     return [shared.reshape(rbm.w_rec.shape), *biases]
 
 
