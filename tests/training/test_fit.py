@@ -346,6 +346,10 @@ class Counted(RBM):
         self.traces += 1
         return super()._gradients(batch)
 
+    def _validation_values(self, batch):
+        self.traces += 1
+        return super()._validation_values(batch)
+
 
 @pytest.mark.parametrize("stream", [False, True], ids=["array", "tf.data"])
 @pytest.mark.few(1)
