@@ -55,7 +55,7 @@ def test_a_squared_penalty_is_the_squared_distance_of_the_batch_mean():
     assert_rounded(penalty, 7 * 0.75 * np.square(gap).sum(), ulps=20)
     assert_rounded(tape.gradient(penalty, variable), np.tile(2 * 0.75 * gap, (7, 1)), ulps=20)
     assert Sparsity.from_config(Sparsity(measure="squared").get_config()).measure == "squared"
-    with pytest.raises(ValueError, match="must be 'divergence' or 'squared'.*'cubic'"):
+    with pytest.raises(ValueError, match=r"must be 'divergence' or 'squared'.*'cubic'"):
         Sparsity(measure="cubic")
 
 
