@@ -116,6 +116,8 @@ def main() -> None:
     # What is held out is held out from pretraining too.
     path = options.dbn.with_stem(f"{options.dbn.stem}-validation") if options.validate else options.dbn
     dbn = pretrained(x, path, options.epochs)
+    keras_rbm.plots.filters(np.asarray(dbn.rbms[0].w_rec)).savefig(path.with_name("filters.png"))
+    keras_rbm.plots.filters(dbn.features(1), num=80).savefig(path.with_name("features.png"))
     coded_held = features(dbn, x_held)
     print(f"{'labels':>6}  {'method':<30}{kind + ' error':>18}  {'published':>12}  seconds")
     for number in options.labels:

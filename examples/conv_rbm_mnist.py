@@ -1,6 +1,11 @@
 """A convolutional RBM on MNIST binarised by sampling, beside a dense one with as many parameters: log-likelihoods.
 
-python examples/conv_rbm_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+    python examples/conv_rbm_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0, which binarised the test set, too: 32 filters of 9x9 with 2x2 pools and a bias a pixel, 3,408
+parameters, -146.63 by reverse AIS and -146.56 by AIS (trained in 522 s on 2 very busy cores); a dense RBM of three
+hidden units, 3,139 parameters, -207.86 by both. On held-out training cases, by `--validate --epochs 3 --temperatures
+500`: -159.95 and -160.03, and -206.47. Filters are strokes: docs/conv_filters.png.
 """
 
 from __future__ import annotations
