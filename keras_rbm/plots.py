@@ -41,7 +41,7 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     Raises:
         ValueError: if `image_shape` has another number of pixels.
     """
-    images, (height, width) = _in_rows(images), image_shape
+    images, (height, width) = _in_rows(images), image_shape[:2]  # a channel may stand behind
     if images.ndim != 2 or images.shape[1] != height * width or not len(images):
         raise ValueError(
             f"Pictures must have shape (number, {height * width}) for image_shape={image_shape}. "
@@ -74,7 +74,7 @@ def filters(
 
     Args:
         weights: `w_rec`, `(visible, hidden)`; or of filters `(height, width, channels, filters)`, whose channels are
-            drawn side by side.
+            drawn side by side, and `(time, channels, filters)`.
         image_shape: height and width; filters have their own.
         num: how many units to show at most.
         order: `"strongest"`: the units that have the strongest weights, these first; `"units"`: the first units, in
@@ -85,6 +85,8 @@ def filters(
     Raises:
         ValueError: if `image_shape` has another number of pixels, or for other words.
     """
+    if np.ndim(weights) == 3:  # of sequences: pictures one pixel high
+        weights = np.asarray(weights)[None]
     if np.ndim(weights) == 4:
         height, width, channels, number = np.shape(weights)
         image_shape = height, width * channels

@@ -34,11 +34,26 @@ def test_tile_sizes(gap, shape):
 
 
 @pytest.mark.parametrize(
-    "images", [IMAGES[0], IMAGES.reshape(5, 2, 3), IMAGES[:, :5]], ids=["one row", "pictures", "another width"]
+    "images",
+    [IMAGES[0], IMAGES.reshape(5, 2, 1, 3), IMAGES[:, :5]],
+    ids=["one row", "pictures of three channels", "another width"],
 )
 def test_pictures_of_another_shape(images):
     with pytest.raises(ValueError, match=r"\(number, 6\) for image_shape=\(2, 3\). Received: shape="):
         plots.tile(images, 2, SHAPE)
+
+
+@pytest.mark.parametrize("shape", [(5, *SHAPE), (5, *SHAPE, 1)], ids=str)
+def test_pictures_are_drawn_as_their_rows_are(shape):
+    np.testing.assert_array_equal(plots.tile(IMAGES.reshape(shape), 2, (*SHAPE, 1)), plots.tile(IMAGES, 2, SHAPE))
+
+
+def test_filters_have_their_own_shape():
+    """Channels side by side; of sequences one pixel high."""
+    w = np.arange(2 * 3 * 2 * 4, dtype=float).reshape(2, 3, 2, 4)
+    beside = w.transpose(0, 2, 1, 3).reshape(12, 4)
+    for given, rows, shape in ((w, beside, (2, 6)), (w[0], beside[:6], (1, 6))):
+        np.testing.assert_array_equal(drawn(plots.filters(given)), drawn(plots.filters(rows, shape)))
 
 
 def drawn(figure) -> np.ndarray:

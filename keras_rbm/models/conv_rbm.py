@@ -21,6 +21,18 @@ from keras_rbm.types import Array, SamplerLike, UnitLike
 _SILENT = -3.0
 
 
+def _group_error(units: unit_kinds.Unit, number: int, what: str) -> ValueError | None:
+    """What is wrong with so many channels of softmax units, whose groups lie at one position, if anything is."""
+    if not isinstance(units, unit_kinds.Softmax) or isinstance(units, unit_kinds.MaxPooled):
+        return None
+    if number % units.num_states == 0:
+        return None
+    return ValueError(
+        f"Softmax units of a position come in groups of num_states={units.num_states}, which {what} must be a multiple "
+        f"of. Received: {number} {what}."
+    )
+
+
 def _one_of(value: Any, name: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}. Received: {name}={value!r}")
@@ -118,6 +130,8 @@ class ConvRBM(RBM):
         for side in (self.visible, self.hidden):
             if isinstance(side, unit_kinds.Mixed):
                 raise ValueError("All units of a side of a ConvRBM are of one kind. Received: Mixed units.")
+        if error := _group_error(self.hidden, filters, "filters"):
+            raise error
         if (pools := self._pools()) and pools.pool_size != self._two_axes(self.pool_size):
             raise ValueError(
                 f"Pools are those of `pool_size`. Received: pool_size={self.pool_size}, and hidden units with pools of "
@@ -180,6 +194,8 @@ class ConvRBM(RBM):
             return ValueError(f"Inputs must have shape (batch, {form}). Received: shape={shape}.{hint}")
         if None in shape[1:] or 0 in shape[1:]:
             return ValueError(f"Inputs must have a known shape (batch, {form}), without 0. Received: shape={shape}.")
+        if error := _group_error(self.visible, shape[-1], "channels"):
+            return error
         if min(self._convolution_of(shape[1:]).map_shape) < 1:
             return ValueError(
                 f"Filters must fit into what they slide over: kernel_size={self.kernel_size}, padding='valid'. "
@@ -223,6 +239,8 @@ class ConvRBM(RBM):
         return tf.convert_to_tensor(w_rec)  # as `keras.layers.Conv2DTranspose` has it
 
     def weight_matrix(self) -> tf.Tensor:
+        if not self.built:
+            raise ValueError("A machine must be built before it has weights. Fit it, adapt it or call it on data.")
         w = tf.cast(self.w_rec, tf.float64)
         return self._convolution.up(tf.eye(self.visible.width, dtype=w.dtype), w[None] if self.rank == 1 else w)
 

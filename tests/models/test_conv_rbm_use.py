@@ -439,3 +439,10 @@ def test_where_a_convolutional_rbm_does_not_go():
     rows = X.reshape(32, -1)
     assert_rounded(estimators.to_sklearn(plain).transform(rows), plain.encode(X).numpy().reshape(32, -1))
     assert estimators.to_sklearn(plain).transform(rows).shape == (32, 3 * 4 * 2)
+
+
+def test_groups_of_softmax_units_lie_at_one_position():
+    with pytest.raises(ValueError, match=r"a multiple of\. Received: 4 filters"):
+        ConvRBM(4, 2, hidden=units.Softmax(num_states=3))
+    with pytest.raises(ValueError, match=r"a multiple of\. Received: 2 channels"):
+        ConvRBM(3, 2, visible=units.Softmax(num_states=4)).build((None, 4, 4, 2))

@@ -102,6 +102,13 @@ class DBN(Labelled):
             )
         given = [keras.saving.deserialize_keras_object(n) if isinstance(n, dict) else n for n in units]
         self.units = [n.units if isinstance(n, RBM) else positive_integer(n, "units") for n in given]
+        if isinstance(given[0], RBM) and visible != "bernoulli":
+            kinds = [type(side).__name__ for side in (unit_kinds.get(visible), given[0].visible)]
+            if kinds[0] != kinds[1]:
+                raise ValueError(
+                    "The visible units are those of the first layer, if that is an RBM. "
+                    f"Received: visible={kinds[0]} for one with {kinds[1]} units. Give them to the layer."
+                )
         self._given = [keras.saving.serialize_keras_object(n) if isinstance(n, RBM) else int(n) for n in given]
         self._head = checked_head(num_classes, objective, generative_weight)
         self._num_classes = num_classes or 0

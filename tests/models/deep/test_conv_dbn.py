@@ -319,3 +319,8 @@ def test_bad_labels_and_grey_levels():
                 use(y)
     with pytest.raises(ValueError, match=r"Likelihoods are those of states\. Received: a grey level"):
         likelihood.log_likelihood(dbn, X * 0.5)
+
+
+def test_visible_units_that_contradict_the_first_layer_are_refused():
+    with pytest.raises(ValueError, match="visible=Gaussian for one with Bernoulli units"):
+        DBN([ConvRBM(3, 2), 5], visible="gaussian")
