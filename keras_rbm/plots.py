@@ -51,7 +51,7 @@ def tile(images: Any, num_columns: int, image_shape: tuple[int, int], gap: int =
     sheet = np.full((num_rows * (height + gap) - gap, num_columns * (width + gap) - gap), np.nan)
     for i, image in enumerate(images):
         top, left = i // num_columns * (height + gap), i % num_columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image.reshape(image_shape)
+        sheet[top : top + height, left : left + width] = image.reshape(height, width)
     return sheet
 
 
