@@ -331,7 +331,7 @@ def test_constructors_refuse():
             ConvRBM(**{"filters": 2, "kernel_size": 2, **options})
     with pytest.raises(ValueError, match=r"at least two units\. Received: pool_size=\(1, 1\)\. Use Bernoulli"):
         units.MaxPooled((1, 1))
-    with pytest.raises(ValueError, match=r"num_states=3\. Received: 20 units"):
+    with pytest.raises(ValueError, match=r"num_states=3, which channels must be a multiple of\. Received: 1 channels"):
         ConvRBM(2, 2, visible=units.Softmax(3)).build(X.shape)
 
 
