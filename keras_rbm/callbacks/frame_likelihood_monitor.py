@@ -14,10 +14,10 @@ from keras_rbm.likelihood.frames import ScoredFrames
 class FrameLikelihoodMonitor(keras.callbacks.Callback):
     """Logs the log-likelihood of sequences a frame, between AIS and reverse AIS, and the accuracy, each n epochs.
 
-    Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a frame) and, for visible units with states 0 and 1,
-    `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them: `EarlyStopping` and
-    `ModelCheckpoint` go by them, `TensorBoard` and `CSVLogger` write them. In the epochs between, the
-    last figures are logged again. Put it before the callbacks that read the logs. Training is not disturbed.
+    Logs `log_likelihood_joined`, `log_likelihood_lower` and `log_likelihood_upper` (nats a frame) and, for visible
+    units with states 0 and 1, `accuracy` and `frame_accuracy`, as `likelihood.frame_log_likelihood` finds them:
+    `EarlyStopping` and `ModelCheckpoint` go by them, `TensorBoard` and `CSVLogger` write them. In the epochs between,
+    the last figures are logged again. Put it before the callbacks that read the logs. Training is not disturbed.
 
     Args:
         x, mask: validation sequences, `(batch, time, visible)` and `(batch, time)`.
@@ -32,7 +32,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
 
     ```python
     monitor = keras_rbm.callbacks.FrameLikelihoodMonitor(x_validation, mask_validation, every=5)
-    stop = keras.callbacks.EarlyStopping("log_likelihood_lower", patience=20, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping("log_likelihood_joined", patience=20, restore_best_weights=True)
     model.fit(x, mask, epochs=200, callbacks=[monitor, stop])
     ```
     """
@@ -76,7 +76,11 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if epoch % self.every == 0 or not self._last:
             result = frame_log_likelihood(self.model, self._x, self._mask, **self._options)
-            self._last = {"log_likelihood_lower": result.lower, "log_likelihood_upper": result.upper}
+            self._last = {
+                "log_likelihood_joined": result.joined,
+                "log_likelihood_lower": result.lower,
+                "log_likelihood_upper": result.upper,
+            }
             if result.accuracy is not None and result.frame_accuracy is not None:
                 self._last |= {"accuracy": result.accuracy, "frame_accuracy": result.frame_accuracy}
         if logs is not None:

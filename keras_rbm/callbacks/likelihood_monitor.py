@@ -12,10 +12,10 @@ from keras_rbm.scored import checked_model
 
 
 class LikelihoodMonitor(keras.callbacks.Callback):
-    """Logs the log-likelihood of data, between AIS and reverse AIS, each n epochs.
+    """Logs the log-likelihood of data, by AIS, by reverse AIS and by both joined, each n epochs.
 
-    Logs `log_likelihood_lower` and `log_likelihood_upper` (nats a case; of a DBN or a DBM, its variational bound) and
-    `log_partition_ais` and `log_partition_reverse_ais`; where `log Z` is exact, both of each pair are. In the epochs
+    Logs `log_likelihood_joined`, `log_likelihood_lower` and `log_likelihood_upper` (nats a case; of a DBN or a DBM, its
+    variational bound) and `log_partition_ais` and `log_partition_reverse_ais`; exact where `log Z` is. In the epochs
     between, the last figures are logged again, so that every callback finds them in every epoch. Put it before those
     that read the logs: `keras.callbacks.TensorBoard` and `CSVLogger` write them; `EarlyStopping` and `ModelCheckpoint`
     go by them. The `patience` of `EarlyStopping` counts epochs, not measurements: give a multiple of
@@ -37,7 +37,7 @@ class LikelihoodMonitor(keras.callbacks.Callback):
     ```python
     callbacks = [
         keras_rbm.callbacks.LikelihoodMonitor(x_validation, x_train, every=5),
-        keras.callbacks.EarlyStopping("log_likelihood_lower", patience=20),
+        keras.callbacks.EarlyStopping("log_likelihood_joined", patience=20),
         keras.callbacks.CSVLogger("log.csv"),
         keras.callbacks.TensorBoard("logs"),
     ]
@@ -81,6 +81,7 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         if epoch % self.every == 0 or not self._last:
             result = log_likelihood(self.model, self._x, self._data, **self._options)
             self._last = {
+                "log_likelihood_joined": result.joined,
                 "log_likelihood_lower": result.lower,
                 "log_likelihood_upper": result.upper,
                 "log_partition_ais": result.log_partition.lower.log_z,

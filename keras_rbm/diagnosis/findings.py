@@ -201,14 +201,16 @@ def likelihood(evidence: Evidence, found: LogLikelihood) -> Finding:
         verdict = "look"
         advice = "The two figures disagree. Ask likelihood.log_likelihood with more temperatures."
     what = "bound of the log-likelihood" if found.variational else "log-likelihood"
-    value = f"{lower.mean():.2f}" if found.exact else f"{lower.mean():.2f} (reverse AIS) or {upper.mean():.2f} (AIS)"
+    joined = found.per_case[part].mean()
+    sides = "" if found.exact else f" (reverse AIS {lower.mean():.2f}, AIS {upper.mean():.2f})"
     return Finding(
         "likelihood",
         verdict,
-        f"The {what} of {'validation' if held_out else 'these'} rows is {value} nats a case, that of independent "
-        f"columns {independent.mean():.2f}.",
+        f"The {what} of {'validation' if held_out else 'these'} rows is {joined:.2f}{sides} nats a case, that of "
+        f"independent columns {independent.mean():.2f}.",
         advice,
         {
+            "log_likelihood_joined": float(joined),
             "log_likelihood_lower": float(lower.mean()),
             "log_likelihood_upper": float(upper.mean()),
             "independent_log_likelihood": float(independent.mean()),

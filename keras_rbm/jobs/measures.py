@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_rbm.likelihood import FrameLogLikelihood, LogLikelihood
 
 
 class Measure(str):
@@ -21,6 +24,20 @@ class Measure(str):
         return made
 
     numbers: dict[str, float]
+
+
+def of_likelihood(found: LogLikelihood | FrameLogLikelihood, unit: str) -> Measure:
+    """A log-likelihood a case or a frame: both directions joined, and each by itself."""
+    if found.exact:
+        return Measure(f"{found.joined:.3f} nats a {unit} (log Z is exact)", nats=found.joined)
+    return Measure(
+        f"{found.joined:.2f} +- {found.standard_error:.2f} nats a {unit}, both directions joined ({found.lower:.2f} by "
+        f"reverse AIS, {found.upper:.2f} by AIS)",
+        nats=found.joined,
+        standard_error=found.standard_error,
+        lower_nats=found.lower,
+        upper_nats=found.upper,
+    )
 
 
 def as_json(measured: Mapping[str, str]) -> dict[str, dict[str, Any]]:

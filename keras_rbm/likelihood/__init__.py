@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keras_rbm.likelihood.accuracy import expected_accuracy
-from keras_rbm.likelihood.annealing import LogPartition, ais, reverse_ais
-from keras_rbm.likelihood.bounds import LogLikelihood, LogPartitionBounds, log_likelihood
+from keras_rbm.likelihood.annealing import ais, reverse_ais
+from keras_rbm.likelihood.bounds import LogLikelihood, log_likelihood, log_partition
 from keras_rbm.likelihood.exact import exact_log_likelihood, exact_log_partition
 from keras_rbm.likelihood.frames import FrameLogLikelihood, frame_log_likelihood
+from keras_rbm.likelihood.partition import LogPartition, LogPartitionBounds
 from keras_rbm.likelihood.pseudo import pseudo_log_likelihood
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "expected_accuracy",
     "frame_log_likelihood",
     "log_likelihood",
+    "log_partition",
     "pseudo_log_likelihood",
     "reverse_ais",
 ]

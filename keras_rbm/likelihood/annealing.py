@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,7 @@ from keras_rbm.abstract_rbm import AbstractRBM
 from keras_rbm.arguments import checked_betas, checked_seed, positive_integer
 from keras_rbm.likelihood.exact import can_be_exact, check_normalizable, exact_draws
 from keras_rbm.likelihood.keys import Use, key_at, key_of
+from keras_rbm.likelihood.partition import LogPartition
 from keras_rbm.random import Draws
 from keras_rbm.samplers.chains import sweep, sweep_from
 from keras_rbm.scored import Scored, checked_model
@@ -23,6 +22,10 @@ from keras_rbm.units.moments import moments
 
 #: Temperatures, or sweeps, between two returns to Python.
 _CHUNK = 250
+#: The default schedule: shares of the steps up to inverse temperatures. Half of them are equally spaced; the others are
+#: as Salakhutdinov & Murray (2008) have them, 500 up to 0.5, 4,000 up to 0.9, 10,000 up to 1, where chains mix slowly.
+_UP_TO = 0, 0.5, 0.9, 1
+_SHARES = 0, 0.267, 0.605, 1
 
 
 class Base(NamedTuple):
@@ -32,30 +35,12 @@ class Base(NamedTuple):
     hidden: tf.Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class LogPartition:
-    """An estimate of `log Z`, and how far to trust it.
+class Path(NamedTuple):
+    """The distributions through which chains are led: `base` at the first of the inverse temperatures `betas`, `(n,)`,
+    the model at the last."""
 
-    Args:
-        log_z: nats.
-        standard_error: of `log_z`, nats, by the delta method; it knows nothing of modes that no chain has met. Of a
-            single chain, NaN; 0 where `log_z` is exact.
-        effective_sample_size: how many equal weights would be as good as these: near 1, nothing can be trusted.
-            Infinite where `log_z` is exact.
-        kind: what `log_z` is in expectation: `"lower bound"`, `"upper bound"`, `"estimate"`, or `"exact"`.
-        log_weights: each chain's own estimate of `log Z`, `(num_chains,)`.
-    """
-
-    log_z: float
-    standard_error: float
-    effective_sample_size: float
-    kind: str
-    log_weights: np.ndarray = field(repr=False)
-
-    @classmethod
-    def exactly(cls, log_z: float) -> LogPartition:
-        """A partition function without error."""
-        return cls(log_z, 0.0, math.inf, "exact", np.array([log_z]))
+    base: Base
+    betas: np.ndarray
 
 
 def ais(
@@ -78,7 +63,8 @@ def ais(
         data: training data, an array or a `tf.data.Dataset` of batches, whose means give the visible biases at the
             independent end; without data, the model's own visible biases.
         num_chains: at least 1.
-        num_temperatures: steps of equal length from 0 to 1, at least 1.
+        num_temperatures: steps from 0 to 1, at least 1, closer towards 1, where chains mix slowly: 40 % of them are
+            beyond 0.9.
         betas: increasing inverse temperatures from 0 to 1, instead.
         seed: rules all chains; the model's own random state is not touched.
         verbose: `"auto"`: a line shows how far it is where a person watches; 0: never.
@@ -100,20 +86,18 @@ def ais(
         Neal, 2001, "Annealed importance sampling"; Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep
         belief networks", section 4.1.
     """
-    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
-    return forward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
+    check_arguments(model, num_chains, num_temperatures, betas, seed)
+    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    return forward(model, path, num_chains, seed, verbose)
 
 
-def forward(
-    model: Scored, base: Base, schedule: np.ndarray, num_chains: int, seed: int, verbose: Verbose
-) -> LogPartition:
-    """`ais`, of checked arguments and with the biases at `beta = 0`."""
+def forward(model: Scored, path: Path, num_chains: int, seed: int, verbose: Verbose) -> LogPartition:
+    """`ais`, of checked arguments and along a path."""
     rbm = model.undirected()._annealed()
     zeros = tf.zeros((num_chains, rbm.visible.width), rbm.state_dtype)
-    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, base.visible), Draws(key_of(seed, Use.AIS_START)))
-    annealed = _anneal(rbm, start, schedule, base, key_of(seed, Use.AIS), verbose, "AIS")
-    log_weights = _log_z_base(rbm, base) + annealed
-    return _summary(log_weights, 1, "lower bound")
+    start = rbm.visible.sample(rbm.visible.field(zeros, 0.0, path.base.visible), Draws(key_of(seed, Use.AIS_START)))
+    annealed = _anneal(rbm, start, path, key_of(seed, Use.AIS), verbose, "AIS")
+    return LogPartition.of_mean_weight(_log_z_base(rbm, path.base) + annealed, 1, "lower bound")
 
 
 def reverse_ais(
@@ -149,47 +133,56 @@ def reverse_ais(
         is no bound. Exact starts: Grosse, Ghahramani & Adams, 2015, "Sandwiching the marginal likelihood using
         bidirectional Monte Carlo".
     """
-    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
+    check_arguments(model, num_chains, num_temperatures, betas, seed)
     positive_integer(burn_in, "burn_in")
-    return backward(model, base_of(model, data, seed), schedule, num_chains, seed, verbose, data, burn_in)
+    check_start(model, data)
+    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    return backward(model, path, num_chains, seed, verbose, data, burn_in)
 
 
 def backward(
-    model: Scored,
-    base: Base,
-    schedule: np.ndarray,
-    num_chains: int,
-    seed: int,
-    verbose: Verbose,
-    data: Data | None,
-    burn_in: int,
+    model: Scored, path: Path, num_chains: int, seed: int, verbose: Verbose, data: Data | None, burn_in: int
 ) -> LogPartition:
-    """`reverse_ais`, of checked arguments and with the biases at `beta = 0`."""
+    """`reverse_ais`, of checked arguments and along a path."""
     rbm = model.undirected()._annealed()
-    exact = can_be_exact(rbm)
-    if exact:
-        start = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype)
-    elif data is None:
+    if data is None or can_be_exact(rbm):
+        start, kind = tf.cast(exact_draws(rbm, num_chains, seed or 0), rbm.state_dtype), "upper bound"
+    else:
+        start, kind = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose), "estimate"
+    back = Path(path.base, path.betas[::-1])
+    annealed = _anneal(rbm, start, back, key_of(seed, Use.REVERSE_AIS), verbose, "reverse AIS")
+    return LogPartition.of_mean_weight(_log_z_base(rbm, path.base) - annealed, -1, kind)
+
+
+def check_start(model: Scored, data: Data | None) -> None:
+    """Refuses reverse AIS that has nothing to start from."""
+    if data is None and not can_be_exact(model.undirected()._annealed()):
         raise ValueError(
             "No side of this model can be enumerated, so reverse AIS needs training data to start its chains from. "
             "Received: data=None."
         )
-    else:
-        start = _burnt_in(rbm, _rows(model, data, num_chains, seed), burn_in, seed, verbose)
-    annealed = _anneal(rbm, start, schedule[::-1], base, key_of(seed, Use.REVERSE_AIS), verbose, "reverse AIS")
-    return _summary(_log_z_base(rbm, base) - annealed, -1, "upper bound" if exact else "estimate")
 
 
-def checked_schedule(
+def check_arguments(
     model: Scored, num_chains: int, num_temperatures: int, betas: Betas | None, seed: int | None
-) -> np.ndarray:
-    """Inverse temperatures from 0 to 1, all arguments being sound."""
+) -> None:
+    """Refuses what no annealing can be done with, before anything is computed."""
     check_normalizable(checked_model(model).undirected())
     checked_seed(seed)
     positive_integer(num_chains, "num_chains")
     if betas is None:
-        betas = np.linspace(0, 1, positive_integer(num_temperatures, "num_temperatures") + 1)
-    return checked_betas(betas, first=0)
+        positive_integer(num_temperatures, "num_temperatures")
+    else:
+        checked_betas(betas, first=0)
+
+
+def path_of(
+    model: Scored, data: Data | None, num_chains: int, num_temperatures: int, betas: Betas | None, seed: int
+) -> Path:
+    """The path of both directions, of checked arguments: `betas`, or so many steps where they matter."""
+    if betas is None:
+        betas = np.interp(np.linspace(0, 1, num_temperatures + 1), _SHARES, _UP_TO)
+    return Path(base_of(model, data, seed), checked_betas(betas, first=0))
 
 
 def _states(model: Scored, data: Data, seed: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
@@ -256,19 +249,17 @@ def sweeps(rbm: AbstractRBM, v: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, ke
     return tf.while_loop(lambda k, v: k < stop, step, (start, v))[1]
 
 
-def _anneal(
-    rbm: AbstractRBM, v: tf.Tensor, betas: np.ndarray, base: Base, key: tf.Tensor, verbose: Verbose, title: str
-) -> np.ndarray:
-    """Leads chains along the inverse temperatures `betas`, from `v` at the first of them.
+def _anneal(rbm: AbstractRBM, v: tf.Tensor, path: Path, key: tf.Tensor, verbose: Verbose, title: str) -> np.ndarray:
+    """Leads chains along a path, from `v` at its first inverse temperature.
 
     Returns:
         the sum of `log p*(v; beta') - log p*(v; beta)` over the steps, `(chains,)`, float64, `p*` the visible marginal
         before normalisation.
     """
     strategy, log_weights = replicas.of(rbm.stream.key), tf.zeros(len(v), tf.float64)
-    schedule = tf.constant(betas, tf.float64)
-    for part in progress.parts(len(betas) - 1, _CHUNK, title, "temperature", verbose):
-        rows, others = (v, log_weights), (schedule, base, *map(tf.constant, part), key)
+    schedule = tf.constant(path.betas, tf.float64)
+    for part in progress.parts(len(path.betas) - 1, _CHUNK, title, "temperature", verbose):
+        rows, others = (v, log_weights), (schedule, path.base, *map(tf.constant, part), key)
         v, log_weights = rbm._by_rows(anneal_steps, strategy, rows, *others, jit_compile=True)
     return log_weights.numpy()
 
@@ -300,18 +291,3 @@ def anneal_steps(
         return k + 1, v, log_weights + tf.cast(gain, tf.float64), pair(tf.minimum(k + 1, stop - 1))
 
     return tf.while_loop(lambda k, *_: k < stop, step, (start, v, log_weights, pair(start)))[1:3]
-
-
-def _summary(log_weights: np.ndarray, direction: int, kind: str) -> LogPartition:
-    """Mean weight, in the direction in which weights are unbiased: of `Z` (1) or of `1 / Z` (-1)."""
-    exponents = direction * log_weights
-    weights = np.exp(exponents - exponents.max())
-    mean, number = weights.mean(), len(weights)
-    error = weights.std(ddof=1) / (mean * np.sqrt(number)) if number > 1 else float("nan")
-    return LogPartition(
-        log_z=float(direction * (np.log(mean) + exponents.max())),
-        standard_error=float(error),
-        effective_sample_size=float(weights.sum() ** 2 / (weights**2).sum()),
-        kind=kind,
-        log_weights=log_weights,
-    )

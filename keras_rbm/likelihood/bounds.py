@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_rbm.arguments import positive_integer
-from keras_rbm.likelihood.annealing import LogPartition, backward, base_of, checked_schedule, forward
+from keras_rbm.likelihood.annealing import backward, check_arguments, check_start, forward, path_of
 from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
 from keras_rbm.likelihood.keys import Use, key_at, key_of
+from keras_rbm.likelihood.partition import LogPartition, LogPartitionBounds
 from keras_rbm.random import Draws
 from keras_rbm.scored import Scored
 from keras_rbm.types import Betas, Data, Verbose
@@ -22,35 +22,29 @@ from keras_rbm.units import Unit
 TOLERANCE = 0.5
 
 
-class LogPartitionBounds(NamedTuple):
-    """What is known of `log Z`: twice the same where it is exact.
-
-    Args:
-        lower: by AIS, which is too low in expectation.
-        upper: by reverse AIS, which is too high from exact states of the model.
-    """
-
-    lower: LogPartition
-    upper: LogPartition
-
-
 @dataclass(frozen=True, eq=False)
 class LogLikelihood:
     """The mean log-likelihood of data, in nats a case.
 
     Args:
+        joined: from both directions by Bennett's acceptance ratio: the figure to quote; the exact one where `log Z` is.
+        standard_error: of `joined`, because of `log Z`; 0 where that is exact. (That there are so many cases only is
+            not in it: see the deviation of `per_case`.)
         lower: from reverse AIS, which tends to be harsh; the exact figure where `log Z` is exact.
         upper: from AIS, which tends to flatter; the exact figure where `log Z` is exact.
-        variational: whether both are those of a DBN's or a DBM's variational lower bound instead of its log-likelihood.
-        log_partition: `log Z` by AIS, `log_partition.lower`, and by reverse AIS, `log_partition.upper`, each with its
-            `kind` and `standard_error`; where `log Z` is exact, both are that.
-        per_case_lower, per_case_upper: the figures of each case, `(cases,)`, float64.
+        variational: whether all are those of a DBN's or a DBM's variational lower bound instead of its log-likelihood.
+        log_partition: `log Z` by AIS, `log_partition.lower`, by reverse AIS, `log_partition.upper`, and by both,
+            `log_partition.joined`, each with its `kind` and `standard_error`; where `log Z` is exact, all are that.
+        per_case, per_case_lower, per_case_upper: the figures of each case, `(cases,)`, float64.
     """
 
+    joined: float
+    standard_error: float
     lower: float
     upper: float
     variational: bool
     log_partition: LogPartitionBounds
+    per_case: np.ndarray = field(repr=False)
     per_case_lower: np.ndarray = field(repr=False)
     per_case_upper: np.ndarray = field(repr=False)
 
@@ -72,7 +66,8 @@ def log_likelihood(
     seed: int = 0,
     verbose: Verbose = "auto",
 ) -> LogLikelihood:
-    """The mean log-likelihood of `x`: exact where a side of the RBM can be enumerated, else by AIS and reverse AIS.
+    """The mean log-likelihood of `x`: exact where a side of the RBM can be enumerated, else by AIS and reverse AIS,
+    each by itself and both joined.
 
     Of a DBN, the variational lower bound: the mean, over states of the lower layers drawn by recognition, of
     `log p(v, those states) - log q(those states | v)`, with the top RBM's partition function. Recognition and
@@ -90,46 +85,95 @@ def log_likelihood(
         TypeError, ValueError: as `ais` does.
 
     Warns:
-        UserWarning: if the two figures differ by more than 0.5 nats.
+        UserWarning: if the two directions differ by more than 0.5 nats.
 
     Example:
 
     ```python
     result = keras_rbm.likelihood.log_likelihood(rbm, x_test, data=x_train)
-    print(f"between {result.lower:.2f} and {result.upper:.2f} nats a case")
+    print(f"{result.joined:.2f} +- {result.standard_error:.2f} nats a case")
+    print(f"by reverse AIS {result.lower:.2f}, by AIS {result.upper:.2f}")
     ```
 
     Reference:
         Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep belief networks", sections 4.1 and 5.
     """
-    schedule = checked_schedule(model, num_chains, num_temperatures, betas, seed)
+    check_arguments(model, num_chains, num_temperatures, betas, seed)
     positive_integer(num_samples, "num_samples")
     positive_integer(burn_in, "burn_in")
-    rbm = model.undirected()
     scores = scores_of(model, x, num_samples if model._has_drawn_bound else 1, seed)
-    if can_be_exact(rbm):
-        exact = LogPartition.exactly(exact_log_partition(model))
-        log_partition = LogPartitionBounds(exact, exact)
-        low = high = exact.log_z
-    else:
-        data = x if data is None else data
-        common = (model, base_of(model, data, seed), schedule, num_chains, seed, verbose)
-        log_partition = LogPartitionBounds(forward(*common), backward(*common, data, burn_in))
-        low, high = (estimate.log_z for estimate in log_partition)
-        if abs(high - low) > TOLERANCE:
-            warnings.warn(
-                f"AIS and reverse AIS differ by {abs(high - low):.2f} nats ({low:.2f} and {high:.2f}), more than "
-                f"{TOLERANCE}: neither can be trusted. Use more temperatures and chains, and a longer burn_in.",
-                stacklevel=2,
-            )
+    data = x if data is None else data
+    bounds = _log_partition(model, data, num_chains, num_temperatures, betas, burn_in, seed, verbose)
+    low, high, joined = (estimate.log_z for estimate in (*bounds, bounds.joined))
     return LogLikelihood(
+        joined=float(scores.mean() - joined),
+        standard_error=bounds.joined.standard_error,
         lower=float(scores.mean() - high),
         upper=float(scores.mean() - low),
-        variational=model is not rbm,
-        log_partition=log_partition,
+        variational=model is not model.undirected(),
+        log_partition=bounds,
+        per_case=scores - joined,
         per_case_lower=scores - high,
         per_case_upper=scores - low,
     )
+
+
+def log_partition(
+    model: Scored,
+    data: Data | None = None,
+    num_chains: int = 100,
+    num_temperatures: int = 10_000,
+    betas: Betas | None = None,
+    burn_in: int = 10_000,
+    seed: int = 0,
+    verbose: Verbose = "auto",
+) -> LogPartitionBounds:
+    """`log Z`: exact where a side of the RBM can be enumerated, else by AIS and reverse AIS along one path.
+
+    Args, and errors, are those of `ais` and `reverse_ais`.
+
+    Warns:
+        UserWarning: if the two directions differ by more than 0.5 nats.
+
+    Example:
+
+    ```python
+    forward, backward = bounds = keras_rbm.likelihood.log_partition(rbm, x_train)
+    print(f"{bounds.joined.log_z:.2f} +- {bounds.joined.standard_error:.2f}")
+    ```
+    """
+    check_arguments(model, num_chains, num_temperatures, betas, seed)
+    positive_integer(burn_in, "burn_in")
+    return _log_partition(model, data, num_chains, num_temperatures, betas, burn_in, seed, verbose)
+
+
+def _log_partition(
+    model: Scored,
+    data: Data | None,
+    num_chains: int,
+    num_temperatures: int,
+    betas: Betas | None,
+    burn_in: int,
+    seed: int,
+    verbose: Verbose,
+) -> LogPartitionBounds:
+    if can_be_exact(model.undirected()):
+        exact = LogPartition.exactly(exact_log_partition(model))
+        return LogPartitionBounds(exact, exact)
+    check_start(model, data)
+    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    common = (model, path, num_chains, seed, verbose)
+    bounds = LogPartitionBounds(forward(*common), backward(*common, data, burn_in))
+    low, high = (side.log_z for side in bounds)
+    if not abs(high - low) <= TOLERANCE:
+        warnings.warn(
+            f"AIS and reverse AIS differ by {abs(high - low):.2f} nats ({low:.2f} and {high:.2f}), more than "
+            f"{TOLERANCE}: neither can be trusted, and both joined only where their weights overlap (its "
+            f"effective_sample_size is {bounds.joined.effective_sample_size:.1f}). Use more temperatures and chains, "
+            "and a longer burn_in.",
+            stacklevel=3,
+        )
+    return bounds
 
 
 def scores_of(model: Scored, x: Data, num_samples: int, seed: int) -> np.ndarray:

@@ -8,9 +8,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_rbm.arguments import clone, positive_integer
-from keras_rbm.likelihood.annealing import LogPartition, ais, check_normalizable, sweeps
-from keras_rbm.likelihood.exact import can_be_exact, exact_log_partition
+from keras_rbm.likelihood.annealing import ais, sweeps
+from keras_rbm.likelihood.bounds import log_partition as bounds_of
+from keras_rbm.likelihood.exact import can_be_exact, check_normalizable
 from keras_rbm.likelihood.keys import key_at
+from keras_rbm.likelihood.partition import LogPartition
 from keras_rbm.random import Draws
 from keras_rbm.scored import checked_model
 from keras_rbm.types import Data
@@ -74,9 +76,9 @@ class Distribution(tfp.distributions.Distribution):
         self._num_steps = positive_integer(num_steps, "num_steps")
         self._machine = _copied(model)
         self._machine._exact_log_score(self._machine.visible.mode(self._zeros(1)))  # raises what there is to raise
-        if log_partition is None and can_be_exact(self._machine.undirected()):
-            log_partition = LogPartition.exactly(exact_log_partition(self._machine))
-        self.log_partition = ais(self._machine, data) if log_partition is None else log_partition
+        if log_partition is None and data is None and not can_be_exact(self._machine.undirected()):
+            log_partition = ais(self._machine)
+        self.log_partition = bounds_of(self._machine, data).joined if log_partition is None else log_partition
         super().__init__(
             dtype=tf.as_dtype(self._machine.state_dtype),
             reparameterization_type=tfp.distributions.NOT_REPARAMETERIZED,

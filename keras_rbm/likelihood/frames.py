@@ -19,6 +19,7 @@ from keras_rbm.likelihood.annealing import Base, anneal_steps, sweeps
 from keras_rbm.likelihood.bounds import TOLERANCE, check_states
 from keras_rbm.likelihood.exact import check_normalizable
 from keras_rbm.likelihood.keys import Use, key_at, key_of
+from keras_rbm.likelihood.partition import jackknife_error, joined_log_z, left_out
 from keras_rbm.random import Draws
 from keras_rbm.scored import Built, checked_finite
 from keras_rbm.types import Betas, Data, Verbose
@@ -84,6 +85,8 @@ class FrameLogLikelihood:
     """The mean log-likelihood of the frames of sequences, each given those before it, in nats a frame.
 
     Args:
+        joined: from both directions by Bennett's acceptance ratio: the figure to quote; the exact one where `exact`.
+        standard_error: of `joined`, because of partition functions, from independent groups of chains.
         lower: from reverse AIS, which tends to be harsh; the exact figure where `exact`.
         upper: from AIS, which tends to flatter; the exact figure where `exact`.
         accuracy: expected accuracy, in [0, 1], when frames are drawn from `p(v_t | past)`: true positives over true
@@ -92,14 +95,18 @@ class FrameLogLikelihood:
         frame_accuracy: the mean over frames of true positives over the larger of how many units are on in the data and
             in the draw (1 where none is): a wrong note in the place of a right one counts once, not twice.
         exact: whether each frame's partition function was enumerated.
-        per_frame_lower, per_frame_upper: the figures of each frame, sequence after sequence, `(frames,)`, float64.
+        per_frame, per_frame_lower, per_frame_upper: the figures of each frame, sequence after sequence, `(frames,)`,
+            float64.
     """
 
+    joined: float
+    standard_error: float
     lower: float
     upper: float
     accuracy: float | None
     frame_accuracy: float | None
     exact: bool
+    per_frame: np.ndarray = field(repr=False)
     per_frame_lower: np.ndarray = field(repr=False)
     per_frame_upper: np.ndarray = field(repr=False)
 
@@ -147,7 +154,7 @@ def frame_log_likelihood(
 
     ```python
     result = keras_rbm.likelihood.frame_log_likelihood(model, x_test, mask_test)
-    print(f"{result.lower:.2f} to {result.upper:.2f} nats a frame, accuracy {result.accuracy:.1%}")
+    print(f"{result.joined:.2f} +- {result.standard_error:.2f} nats a frame, accuracy {result.accuracy:.1%}")
     ```
 
     Reference:
@@ -184,7 +191,7 @@ def frame_log_likelihood(
         for i, part in enumerate(_parts(v, u, verbose, max(1, _ROWS // num_chains))):
             keys = [key_at(key, (4 * i + use) * span) for use in range(4)]
             parts.append(_annealed(model, *part, num_chains, schedule, burn_in, keys))
-    score, low, high, mean, shared = (np.concatenate(own)[: len(v)] for own in zip(*parts, strict=True))
+    score, low, high, log_z, without, mean, shared = (np.concatenate(own)[: len(v)] for own in zip(*parts, strict=True))
     notes = model.visible.states == (0.0, 1.0)
     apart = np.mean(np.abs(high - low))  # errors of opposite sign do not make each other good
     if not exact and apart > TOLERANCE:
@@ -194,11 +201,14 @@ def frame_log_likelihood(
             stacklevel=2,
         )
     return FrameLogLikelihood(
+        joined=float(np.mean(score - log_z)),
+        standard_error=float(jackknife_error(without.mean(0))),
         lower=float(np.mean(score - high)),
         upper=float(np.mean(score - low)),
         accuracy=expected_accuracy(v, mean) if notes else None,
         frame_accuracy=float(shared.mean()) if notes else None,
         exact=exact,
+        per_frame=score - log_z,
         per_frame_lower=score - high,
         per_frame_upper=score - low,
     )
@@ -243,7 +253,7 @@ def _enumerable(model: ScoredFrames) -> int:
 
 def _enumerated(model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, number: int, key: tf.Tensor) -> tuple[np.ndarray, ...]:
     score, log_z, mean, shared = (x.numpy() for x in model._as_function(_log_sums)(v, u, tf.constant(number), key))
-    return score, log_z, log_z, mean, shared
+    return score, log_z, log_z, log_z, log_z[:, None], mean, shared
 
 
 def _log_sums(
@@ -276,8 +286,8 @@ def _log_sums(
 def _annealed(
     model: ScoredFrames, v: tf.Tensor, u: tf.Tensor, num_chains: int, schedule: tf.Tensor, burn_in: int, keys: list
 ) -> tuple[np.ndarray, ...]:
-    """Of each frame: `log p*(v)`, `log Z` by AIS and by reverse AIS, and by the states that AIS ends in, with their
-    weights, the means of the visible units and `shared_units`."""
+    """Of each frame: `log p*(v)`, `log Z` by AIS, by reverse AIS, by both, and by both without each group of chains,
+    and by the states that AIS ends in, with their weights, the means of the visible units and `shared_units`."""
 
     def by_frame(x: tf.Tensor) -> np.ndarray:
         return x.numpy().reshape(len(v), num_chains, *x.shape[1:])
@@ -295,7 +305,8 @@ def _annealed(
     weights = np.exp(high - high.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
     mean, shared = (np.einsum("fc,fc...->f...", weights, by_frame(x)) for x in (end, shared_units(start, end)))
-    return score, _log_mean(high, 1), _log_mean(low, -1), mean, shared
+    sides = _log_mean(high, 1), _log_mean(low, -1)
+    return score, *sides, joined_log_z(high, low), left_out(high, low).T, mean, shared
 
 
 def _log_mean(log_weights: np.ndarray, direction: int) -> np.ndarray:

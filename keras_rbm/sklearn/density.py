@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_rbm import units
 from keras_rbm.arguments import positive_integer
-from keras_rbm.likelihood import ais, exact_log_partition
+from keras_rbm.likelihood import log_partition
 from keras_rbm.likelihood.exact import can_be_exact, exact_draws
 from keras_rbm.models import RBM
 from keras_rbm.sklearn.estimator import MachineEstimator
@@ -100,13 +100,11 @@ class RBMDensity(DensityMixin, EnergyEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from `X` `(cases, features)`, dense or sparse."""
         X = self._fit(X)
-        if can_be_exact(self.model_):
-            self.log_partition_ = exact_log_partition(self.model_)
-        else:
-            data = self._inputs.data(X, self.batch_size, self._seed)
-            self.log_partition_ = ais(
-                self.model_, data, num_temperatures=_TEMPERATURES, seed=self._seed, verbose=0
-            ).log_z
+        data = self._inputs.data(X, self.batch_size, self._seed)
+        bounds = log_partition(
+            self.model_, data, num_temperatures=_TEMPERATURES, burn_in=_TEMPERATURES, seed=self._seed, verbose=0
+        )
+        self.log_partition_ = bounds.joined.log_z
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:

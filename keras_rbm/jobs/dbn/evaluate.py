@@ -87,10 +87,7 @@ def _tunes(model: Generator, options: argparse.Namespace) -> dict[str, Any]:
     x, mask = datasets.subsequences(tunes.split(seed=seed)[2], None)
     settings: dict[str, Any] = _settings(options, _OF_TUNES)
     result = likelihood.frame_log_likelihood(model, x, mask, **settings, seed=seed)
-    figures = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS)"
-    words = f"{result.lower:.2f} (log Z is exact)" if result.exact else figures
-    bounds = {"nats_lower": result.lower, "nats_upper": result.upper}
-    found: dict[str, str] = {"log-likelihood, test tunes": Measure(f"{words} nats a frame", **bounds)}
+    found: dict[str, str] = {"log-likelihood, test tunes": measures.of_likelihood(result, "frame")}
     if result.accuracy is not None:
         words = f"{100 * result.accuracy:.1f} %"
         found["expected accuracy, test tunes"] = Measure(words, accuracy=result.accuracy)

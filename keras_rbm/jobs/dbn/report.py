@@ -57,17 +57,13 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
         "variational lower bound of the log-likelihood, test set" if result.variational else "log-likelihood, test set"
     )
     found: dict[str, str] = {}
+    found[what] = measures.of_likelihood(result, "case")
     if result.exact:
-        found[what] = Measure(f"{result.lower:.3f} nats a case (log Z is exact)", nats=result.lower)
-        log_z = result.log_partition.lower.log_z
+        log_z = result.log_partition.joined.log_z
         found["log Z, exact"] = Measure(f"{log_z:.3f}", nats=log_z)
     else:
-        found[what] = Measure(
-            f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case",
-            lower_nats=result.lower,
-            upper_nats=result.upper,
-        )
-        for name, z in zip(("AIS", "reverse AIS"), result.log_partition, strict=True):
+        forward, backward = result.log_partition
+        for name, z in (("both", result.log_partition.joined), ("AIS", forward), ("reverse AIS", backward)):
             found[f"log Z by {name} ({z.kind})"] = Measure(
                 f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
                 f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains",
@@ -77,7 +73,7 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
                 chains=len(z.log_weights),
             )
     if len(x_test) > 1:
-        error = result.per_case_lower.std(ddof=1) / np.sqrt(len(x_test))
+        error = result.per_case.std(ddof=1) / np.sqrt(len(x_test))
         found["standard error over test cases"] = Measure(f"{error:.2f} nats", nats=error)
     if isinstance(model, RBM) and model.visible.is_binary:
         pseudo = likelihood.pseudo_log_likelihood(model, x_test, exact=True).mean()

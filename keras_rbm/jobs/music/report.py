@@ -39,12 +39,8 @@ def measure(run: MusicRun) -> dict[str, str]:
             run.model, x, mask, num_frames=_SCORED, seed=run.config.seed, verbose=0
         )
         drawn = f", on {_SCORED} frames drawn from {len(of)}" if len(of) > _SCORED else ""
-        if result.exact:
-            said = f"{result.lower:.2f} nats a frame (log Z is exact){drawn}"
-        else:
-            said = f"{result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a frame{drawn}"
-        numbers = {"lower_nats": result.lower, "upper_nats": result.upper, "frames": len(result.per_frame_lower)}
-        found[f"log-likelihood, {words}"] = Measure(said, **numbers)
+        said = measures.of_likelihood(result, "frame")
+        found[f"log-likelihood, {words}"] = Measure(f"{said}{drawn}", **said.numbers, frames=len(result.per_frame))
         alone = np.log(np.where(of > 0, share, 1 - share)).sum(1).mean()
         found[f"the same, of notes by their frequencies alone, {words}"] = Measure(
             f"{alone:.2f} nats a frame", nats=alone
