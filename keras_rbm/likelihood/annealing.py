@@ -87,7 +87,7 @@ def ais(
         belief networks", section 4.1.
     """
     check_arguments(model, num_chains, num_temperatures, betas, seed)
-    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    path = path_of(model, data, num_temperatures, betas, seed)
     return forward(model, path, num_chains, seed, verbose)
 
 
@@ -136,7 +136,7 @@ def reverse_ais(
     check_arguments(model, num_chains, num_temperatures, betas, seed)
     positive_integer(burn_in, "burn_in")
     check_start(model, data)
-    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    path = path_of(model, data, num_temperatures, betas, seed)
     return backward(model, path, num_chains, seed, verbose, data, burn_in)
 
 
@@ -176,9 +176,7 @@ def check_arguments(
         checked_betas(betas, first=0)
 
 
-def path_of(
-    model: Scored, data: Data | None, num_chains: int, num_temperatures: int, betas: Betas | None, seed: int
-) -> Path:
+def path_of(model: Scored, data: Data | None, num_temperatures: int, betas: Betas | None, seed: int) -> Path:
     """The path of both directions, of checked arguments: `betas`, or so many steps where they matter."""
     if betas is None:
         betas = np.interp(np.linspace(0, 1, num_temperatures + 1), _SHARES, _UP_TO)

@@ -161,7 +161,7 @@ def _log_partition(
         exact = LogPartition.exactly(exact_log_partition(model))
         return LogPartitionBounds(exact, exact)
     check_start(model, data)
-    path = path_of(model, data, num_chains, num_temperatures, betas, seed)
+    path = path_of(model, data, num_temperatures, betas, seed)
     common = (model, path, num_chains, seed, verbose)
     bounds = LogPartitionBounds(forward(*common), backward(*common, data, burn_in))
     low, high = (side.log_z for side in bounds)

@@ -32,9 +32,10 @@ class Distribution(tfp.distributions.Distribution):
 
     Args:
         model: a built RBM, or a DBM whose hidden layers are so small that they can be summed out exactly.
-        log_partition: what `likelihood.ais` or `reverse_ais` found. `None` computes `log Z` exactly where a side has at
-            most 2^20 states, and else by `ais` with its defaults: `log_prob` then tends to flatter.
-        data: training data for that `ais`, as there.
+        log_partition: what `likelihood.ais` or `reverse_ais` found, or `likelihood.log_partition(...).joined`. `None`
+            computes `log Z` exactly where a side has at most 2^20 states, else, with its defaults, that joined figure,
+            or `ais` where there are no data: `log_prob` then tends to flatter.
+        data: training data for these, as there.
         num_steps: Gibbs sweeps that each sample is away from independent units, at least 1: every sample is the end of
             a chain of its own, and as good as these mix (see `samplers.mixing`).
         validate_args: whether `log_prob` refuses what is no state of the units (not under XLA, which drops assertions).
@@ -70,7 +71,7 @@ class Distribution(tfp.distributions.Distribution):
         check_normalizable(model.undirected())
         if log_partition is not None and not isinstance(log_partition, LogPartition):
             raise ValueError(
-                "`log_partition` must be what likelihood.ais or reverse_ais returns, or None. "
+                "`log_partition` must be what likelihood.ais or reverse_ais returns, what two are joined, or None. "
                 f"Received: {type(log_partition).__name__}"
             )
         self._num_steps = positive_integer(num_steps, "num_steps")

@@ -135,7 +135,8 @@ def frame_log_likelihood(
         model: an RNNRBM or an RTRBM.
         x: whole sequences, `(batch, time, visible)`: the recurrence starts from nothing at each.
         mask: booleans `(batch, time)`, False where a frame is padding.
-        num_chains, num_temperatures, betas: of both directions, a frame, as in `ais`.
+        num_chains, num_temperatures, betas: of both directions, a frame, as in `ais`; these temperatures are equally
+            spaced.
         burn_in: Gibbs sweeps before reverse AIS, and before the means are taken with which AIS begins.
         num_frames: how many frames to score, drawn by `seed`; all by default. A careful setting on a few hundred frames
             says how far a quick one on all can be trusted.

@@ -404,14 +404,23 @@ def test_one_chain_has_no_standard_error():
 # --- schedules
 
 
-def test_temperatures_are_evenly_spaced_or_those_given():
+def test_temperatures_are_closer_towards_the_model_or_those_given():
+    """Of the default ones half are evenly spaced, half 500 : 4,000 : 10,000 up to 0.5, 0.9 and 1."""
     rbm = uncompiled(random_rbm(num_visible=3))
+    betas = ais_module.path_of(rbm, None, 1000, None, 0).betas
+    assert (len(betas), betas[0], betas[-1]) == (1001, 0.0, 1.0)
+    for start, stop, number in ((0, 0.5, 500), (0.5, 0.9, 4000), (0.9, 1, 10_000)):
+        expected = 1000 * ((stop - start) / 2 + number / 14_500 / 2)
+        assert abs(np.sum((betas > start) & (betas <= stop)) - expected) < 3
+        inside = betas[(betas > start + 0.01) & (betas < stop - 0.01)]
+        np.testing.assert_allclose(np.diff(inside), np.diff(inside)[0], rtol=1e-9)
     for function, _ in BOTH.values():
         options = {"num_chains": 20, "verbose": 0}
-        even = function(rbm, num_temperatures=4, **options).log_weights
-        np.testing.assert_array_equal(function(rbm, betas=[0, 0.25, 0.5, 0.75, 1], **options).log_weights, even)
-        bent = function(rbm, betas=np.linspace(0, 1, 5) ** 2, **options).log_weights
-        assert np.abs(bent - even).max() > 1e-3  # a chain that stays in its state weighs the same
+        default = function(rbm, num_temperatures=4, **options).log_weights
+        own = ais_module.path_of(rbm, None, 4, None, 0).betas
+        np.testing.assert_array_equal(function(rbm, betas=own, **options).log_weights, default)
+        even = function(rbm, betas=[0, 0.25, 0.5, 0.75, 1], **options).log_weights
+        assert np.abs(even - default).max() > 1e-3  # a chain that stays in its state weighs the same
 
 
 @pytest.mark.parametrize("direction", BOTH)
