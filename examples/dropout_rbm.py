@@ -94,6 +94,8 @@ def histograms(codes: dict[str, np.ndarray]) -> plt.Figure:
             axis.axvline(values.mean(), color="black", linewidth=1, linestyle=":")
             axis.set_title(f"{name}: {what}", fontsize=10)
             axis.yaxis.set_major_formatter("{x:.0f} %")
+    for axis in axes[-1]:
+        axis.set_xlabel("probability of being on")
     return figure
 
 

@@ -36,7 +36,7 @@ class Sparsity(keras.regularizers.Regularizer):
     Reference:
         Nair & Hinton, 2009, "3D object recognition with deep belief nets", section 3.3; Hinton, 2012, "A practical
         guide to training restricted Boltzmann machines", section 11; squared: Lee, Ekanadham & Ng, 2008, "Sparse deep
-        belief net model for visual area V2", equation 3.
+        belief net model for visual area V2".
     """
 
     def __init__(self, target: float = 0.1, cost: float = 0.1, measure: str = "divergence") -> None:

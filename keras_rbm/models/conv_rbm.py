@@ -14,7 +14,6 @@ from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import per_axis, positive_integer
 from keras_rbm.models.convolution import Convolution
 from keras_rbm.models.rbm import RBM
-from keras_rbm.random import Draws
 from keras_rbm.types import Array, SamplerLike, UnitLike
 
 #: A hidden bias at which units are on one time in twenty.
@@ -255,7 +254,7 @@ class ConvRBM(RBM):
 
     def encode(self, v: Array) -> tf.Tensor:
         field = self.hidden_field(self._as_states(v))
-        means = self.hidden.mean(field) if self.output_of == "detection" else self._output_means(field)
+        means = (self.hidden.mean if self.output_of == "detection" else self.hidden.pooled_mean)(field)
         return tf.reshape(means, (-1, *self.output_shape_of_case))
 
     def _reconstruction_field(self, v: Any) -> tf.Tensor:
@@ -269,29 +268,6 @@ class ConvRBM(RBM):
     def _one_of_each(self) -> tf.Tensor:
         middle = np.ravel_multi_index([n // 2 for n in self.map_shape[:-1]], self.map_shape[:-1])
         return tf.one_hot(middle * self.filters + np.arange(self.filters), self.hidden.width, dtype=self.state_dtype)
-
-    def _output_kind(self) -> unit_kinds.Unit:
-        return unit_kinds.Bernoulli(dtype=self.dtype_policy) if self._pools() else super()._output_kind()
-
-    def _output_means(self, hidden_field: tf.Tensor) -> tf.Tensor:
-        pools = self._pools()
-        return pools.pooled_mean(hidden_field) if pools else super()._output_means(hidden_field)
-
-    def _outputs(self, h: tf.Tensor) -> tf.Tensor:
-        pools = self._pools()
-        return pools.pooled(h) if pools else h
-
-    def _hidden_from_outputs(self, x: tf.Tensor, draws: Draws) -> tf.Tensor:
-        pools = self._pools()
-        return pools.placed(x, draws) if pools else x
-
-    def _hidden_means_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
-        pools = self._pools()
-        return pools.spread(x) if pools else x
-
-    def _log_prob_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
-        pools = self._pools()
-        return pools.log_prob_of_places(x) if pools else super()._log_prob_from_outputs(x)
 
     def _plain_layers(self, name: str) -> list[keras.layers.Layer]:
         units, scale = self.hidden, np.ones(self.filters)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_rbm import checks, progress, replicas, samplers
 from keras_rbm import units as unit_kinds
 from keras_rbm.abstract_rbm import AbstractRBM, assigned
-from keras_rbm.arguments import checked_rate, clone, positive_integer
+from keras_rbm.arguments import checked_rate, positive_integer
 from keras_rbm.export import Endpoint, counts
 from keras_rbm.formats import CONVERTED
 from keras_rbm.likelihood.pseudo import one_flip
@@ -275,30 +275,6 @@ class RBM(AbstractRBM, Coupled, Machine):
     def _one_of_each(self) -> tf.Tensor:
         """Hidden states, in each of which another unit is on; of units that share weights, one of them."""
         return tf.eye(self.units, dtype=self.state_dtype)
-
-    def _output_kind(self) -> unit_kinds.Unit:
-        """Units of the kind that the layer above sees, a copy without weights."""
-        return clone(self.hidden)
-
-    def _output_means(self, hidden_field: tf.Tensor) -> tf.Tensor:
-        """Their means, given the hidden units' field."""
-        return self.hidden.mean(hidden_field)
-
-    def _outputs(self, h: tf.Tensor) -> tf.Tensor:
-        """Their states, which those of the hidden units fix."""
-        return h
-
-    def _hidden_from_outputs(self, x: tf.Tensor, draws: Draws) -> tf.Tensor:
-        """Hidden states drawn given those of the units that the layer above sees."""
-        return x
-
-    def _hidden_means_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
-        """Means of hidden units given means of those."""
-        return x
-
-    def _log_prob_from_outputs(self, x: tf.Tensor) -> tf.Tensor:
-        """Log-probability with which `_hidden_from_outputs` draws a state that they allow, `(batch,)`."""
-        return tf.zeros(tf.shape(x)[:1], x.dtype)
 
     # --- energies
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_rbm.arguments import per_axis
 from keras_rbm.random import Draws
 from keras_rbm.special import log1p
+from keras_rbm.units.bernoulli import Bernoulli
 from keras_rbm.units.optional_softmax import OptionalSoftmax
 
 
@@ -146,6 +147,9 @@ class MaxPooled(OptionalSoftmax):
         return self._units_at(states, field)
 
     # --- pools
+
+    def pooled_kind(self) -> Bernoulli:
+        return Bernoulli(dtype=self.dtype_policy)
 
     def pooled(self, x: tf.Tensor) -> tf.Tensor:
         """Of states or means of the units, `(batch, units)`, those of the pools, `(batch, pools)`."""

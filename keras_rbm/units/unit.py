@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_rbm.arguments import clone
 from keras_rbm.random import Draws
 from keras_rbm.types import Beta, Bias, Constraint, Initializer, Regularizer
 
@@ -130,6 +131,32 @@ class Unit(keras.layers.Layer, ABC):
     def per_unit(self, x: tf.Tensor) -> tf.Tensor:
         """What each site has, `(batch, sites)`, as what each of its units has, `(batch, units)`."""
         return x
+
+    # --- what a layer above sees of the group: the units themselves, or the pools that they are in
+
+    def pooled_kind(self) -> Unit:
+        """Units of the kind that is seen, a copy without weights."""
+        return clone(self)
+
+    def pooled(self, x: tf.Tensor) -> tf.Tensor:
+        """What is seen, `(batch, seen)`, which the units' states, `(batch, units)`, fix."""
+        return x
+
+    def pooled_mean(self, field: tf.Tensor) -> tf.Tensor:
+        """Its means, given the units' fields, `(batch, seen)`."""
+        return self.mean(field)
+
+    def spread(self, pools: tf.Tensor) -> tf.Tensor:
+        """Means of the units, `(batch, units)`, given means of what is seen."""
+        return pools
+
+    def placed(self, pools: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """States of the units, `(batch, units)`, drawn given those that are seen."""
+        return pools
+
+    def log_prob_of_places(self, pools: tf.Tensor) -> tf.Tensor:
+        """Log-probability with which `placed` draws any one state that they allow, `(batch,)`."""
+        return tf.zeros(tf.shape(pools)[:1], pools.dtype)
 
     @property
     def other_parameters(self) -> list[keras.Variable]:

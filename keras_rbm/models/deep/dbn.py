@@ -116,7 +116,7 @@ class DBN(Labelled):
         self._hidden = keras.saving.serialize_keras_object(kind)  # a config: the layers have copies
         rbms: list[RBM] = []
         for i, layer in enumerate(given):
-            is_top, side = i == len(given) - 1, rbms[-1]._output_kind() if rbms else visible
+            is_top, side = i == len(given) - 1, rbms[-1].hidden.pooled_kind() if rbms else visible
             if isinstance(layer, RBM) and layer._sees_positions:
                 _check_place(layer, i, rbms, num_classes if is_top else None)
             if is_top and num_classes:
@@ -199,7 +199,7 @@ class DBN(Labelled):
     def _means_below_top(self, v: Any) -> tf.Tensor:
         h = self._as_states(v)
         for rbm in self.lower:
-            h = rbm._output_means(rbm.hidden_field(h))
+            h = rbm.hidden.pooled_mean(rbm.hidden_field(h))
         return h
 
     def _with_probs(self, x: tf.Tensor) -> tf.Tensor:
@@ -213,7 +213,7 @@ class DBN(Labelled):
     def _hidden_fields(self, v: tf.Tensor) -> list[tuple[unit_kinds.Unit, tf.Tensor]]:
         fields = [self.rbms[0].hidden_field(v)]
         for below, rbm in itertools.pairwise(self.rbms):
-            h = below._output_means(fields[-1])
+            h = below.hidden.pooled_mean(fields[-1])
             fields.append(rbm.hidden_field(self._with_probs(h) if rbm is self.top else h))
         return [(rbm.hidden, field) for rbm, field in zip(self.rbms, fields, strict=True)]
 
@@ -224,7 +224,7 @@ class DBN(Labelled):
         x = self._with_probs(self._means_below_top(v))
         units, field = self._top_units, self._without_labels(self.top._reconstruction_field(x))
         for rbm in reversed(self.lower):
-            h = rbm._hidden_means_from_outputs(units.mean(field))
+            h = rbm.hidden.spread(units.mean(field))
             units, field = rbm.visible, rbm.visible_field(h)
         return field
 
@@ -264,7 +264,7 @@ class DBN(Labelled):
         x = rbm.visible_input(rbm._one_of_each())
         x = self._without_labels(x) if rbm is self.top else x
         for below in reversed(self.rbms[:layer]):
-            x = below.visible_input(below._hidden_means_from_outputs(x))
+            x = below.visible_input(below.hidden.spread(x))
         weights = np.moveaxis(np.asarray(self._as_data(x)), 0, -1)
         if not rbm._sees_positions:
             return weights.reshape(-1, weights.shape[-1])
@@ -328,7 +328,7 @@ class DBN(Labelled):
         for rbm in self.lower:
             h = rbm.hidden.sample(rbm.hidden_field(v), rbm.stream)
             states.append((v, h))
-            v = rbm._outputs(h)
+            v = rbm.hidden.pooled(h)
         return states, v
 
     def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
@@ -337,8 +337,8 @@ class DBN(Labelled):
             field = rbm.hidden_field(v)
             h = rbm.hidden.sample(field, draws)
             log_ratio += rbm.visible.log_prob(v, rbm.visible_field(h)) - rbm.hidden.log_prob(h, field)
-            v = rbm._outputs(h)
-            log_ratio += rbm._log_prob_from_outputs(v)
+            v = rbm.hidden.pooled(h)
+            log_ratio += rbm.hidden.log_prob_of_places(v)
         x, log_p = self._with_drawn_labels(v, draws)
         return x, log_ratio - log_p
 
@@ -352,7 +352,7 @@ class DBN(Labelled):
         """States sampled downwards from the top RBM's visible units, in the order of `_up`."""
         states, x = [], self._without_labels(x)
         for rbm in reversed(self.lower):
-            h = rbm._hidden_from_outputs(x, rbm.stream)
+            h = rbm.hidden.placed(x, rbm.stream)
             x = rbm.visible.sample(rbm.visible_field(h), rbm.stream)
             states.append((x, h))
         return states[::-1]

@@ -168,7 +168,7 @@ class Pretraining:
         v, y, weights = batch
         x = self.rbms[0]._as_states(v)
         for rbm in self.rbms[:layer]:
-            x = rbm._outputs(rbm.hidden.sample(rbm.hidden_field(x), draws))
+            x = rbm.hidden.pooled(rbm.hidden.sample(rbm.hidden_field(x), draws))
         if self.head is not None and self._sees_labels(layer):
             x = self.head.one_hot(x, checks.as_classes(y))
         return x, tf.zeros_like(weights), weights
