@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 from keras_rbm import plots
@@ -67,6 +68,9 @@ def _spectra(axes: Any, quality: Quality) -> None:
     axes.plot(number, found.data[:-1], ".-", color=_DATA, linewidth=1, markersize=4)
     axes.plot(number, found.samples[:-1], ".-", color=_SAMPLES, linewidth=1, markersize=4)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axes.set_xlabel("principal component of the data")
     axes.set_ylabel("variance")
     axes.xaxis.get_major_locator().set_params(integer=True)

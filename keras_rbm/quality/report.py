@@ -85,8 +85,9 @@ class Quality:
             says["classes"] = _classes(self.classes, self.classifier)
         lines = [*textwrap.wrap(self.about, _WIDTH), ""]
         for name, text in says.items():
-            lines += textwrap.wrap(text, _WIDTH, initial_indent=f"{name:<{_MARGIN}}", subsequent_indent=" " * _MARGIN)
-        return "\n".join(lines)
+            whole = text.replace("+- ", "+-\N{NO-BREAK SPACE}")
+            lines += textwrap.wrap(whole, _WIDTH, initial_indent=f"{name:<{_MARGIN}}", subsequent_indent=" " * _MARGIN)
+        return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
     def _copies(self) -> str:
         loss, error = self.privacy_loss or 0.0, self.privacy_error or 0.0

@@ -71,6 +71,7 @@ PAIRS = {
     "plane": (normal(2), normal(2), True),
     "200 dimensions": (normal(200), normal(200), True),
     "32 states": (bits(5), bits(5), True),
+    "4 states": (bits(2), bits(2), True),
     "narrower": (normal(50), normal(50, 0.9), False),
     "other states": (bits(5), bits(5, 0.3), False),
     "other weights": (modes(0.5, 0.5), modes(0.9, 0.1), False),

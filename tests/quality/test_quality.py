@@ -144,6 +144,10 @@ def test_classifiers_see_cases_in_their_shape():
     found = sample_quality(machine, x, classifier=classify, **FEW)
     assert seen == [(20, 3, 3, 1), (20, 3, 3, 1)]
     assert found.classes.accuracy is None
+    wrong = sample_quality(
+        machine, x, labels=mode(x), classifier=lambda x: np.where(mode(x) == "on", "off", "on"), **FEW
+    )
+    assert wrong.classes.accuracy == 0
     assert "judged by the classifier: they differ" in str(found)
     assert sample_quality(machine, x, labels=mode(x), classifier=classify, **FEW).classes.accuracy == 1
 
