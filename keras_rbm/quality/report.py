@@ -85,7 +85,7 @@ class Quality:
             says["classes"] = _classes(self.classes, self.classifier)
         lines = [*textwrap.wrap(self.about, _WIDTH), ""]
         for name, text in says.items():
-            whole = text.replace("+- ", "+-\N{NO-BREAK SPACE}")
+            whole = text.replace(" (+- ", "\N{NO-BREAK SPACE}(+-\N{NO-BREAK SPACE}")
             lines += textwrap.wrap(whole, _WIDTH, initial_indent=f"{name:<{_MARGIN}}", subsequent_indent=" " * _MARGIN)
         return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
@@ -94,8 +94,8 @@ class Quality:
         surely = loss > max(_SIGMAS * error, _SMALL)
         reading = "Samples copy rows that were trained on." if surely else "No sign of copies."
         return (
-            f"{reading} AATS, the mean of both, is {self.aats.mean:.3f} beside rows, and higher by {loss:.3f} (+- "
-            f"{error:.3f}) beside rows not trained on: the privacy loss."
+            f"{reading} Privacy loss {loss:+.3f} (+- {error:.3f}): the mean of both is {self.aats.mean:.3f} beside "
+            f"rows, {self.aats.mean + loss:.3f} beside rows not trained on."
         )
 
     def _spectrum(self) -> str:
