@@ -1,6 +1,16 @@
 """What likelihoods do not show: samples of the pretrained models beside MNIST, and other digits in their place.
 
 python examples/sample_quality_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+
+Measured with seed 0, 2,000 samples after 1,000 sweeps from the biases, in half a minute ("digits") to 11 minutes (DBN,
+DBM) on 2 cores that had much else to do. Nearest neighbours (row next to row, sample next to sample) beside training
+and test set, then by how much spectrum and classes differ (chance alone: 2.6 % and 3.8 %):
+
+    digits               0.494 0.530   0.505 0.528    3.2 %   3.8 %
+    mnist-rbm-16         0.998 0.792   0.997 0.752   65.9 %  58.5 %
+    mnist-rbm-500        0.596 0.475   0.651 0.490    3.4 %  10.8 %
+    mnist-dbn-500-2000   0.583 0.532   0.637 0.520   14.1 %  22.8 %
+    mnist-dbm-500-1000   0.592 0.499   0.640 0.507    7.0 %   9.9 %
 """
 
 from __future__ import annotations
