@@ -1,6 +1,6 @@
 """What likelihoods do not show: samples of the pretrained models beside MNIST, and other digits in their place.
 
-python examples/sample_quality_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
+    python examples/sample_quality_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
 Measured with seed 0, 2,000 samples after 1,000 sweeps from the biases, in half a minute ("digits") to 11 minutes (DBN,
 DBM) on 2 cores that had much else to do. Nearest neighbours (row next to row, sample next to sample) beside training
