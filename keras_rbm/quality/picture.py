@@ -71,6 +71,8 @@ def _spectra(axes: Any, quality: Quality) -> None:
     axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    largest = max(found.data[:-1] + found.samples[:-1])
+    axes.set_ylim(max(axes.get_ylim()[0], 1e-3 * largest), 1.3 * largest)  # rows may have none at all somewhere
     axes.set_xlabel("principal component of the data")
     axes.set_ylabel("variance")
     axes.xaxis.get_major_locator().set_params(integer=True)
