@@ -23,6 +23,7 @@ if not _is_command():
         physics,
         plots,
         pretrained,
+        quality,
         ranking,
         regularizers,
         samplers,
@@ -32,6 +33,7 @@ if not _is_command():
     from keras_rbm.diagnosis import diagnose
     from keras_rbm.models import DBM, DBN, RBM, RNNRBM, RTRBM, ClassificationRBM, ConvRBM, Hopfield, RatingsRBM
     from keras_rbm.pretrained import load_pretrained
+    from keras_rbm.quality import sample_quality
 
 __all__ = [
     "DBM",
@@ -53,8 +55,10 @@ __all__ = [
     "physics",
     "plots",
     "pretrained",
+    "quality",
     "ranking",
     "regularizers",
+    "sample_quality",
     "samplers",
     "units",
 ]

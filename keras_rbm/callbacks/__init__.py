@@ -7,6 +7,7 @@ from keras_rbm.callbacks.likelihood_monitor import LikelihoodMonitor
 from keras_rbm.callbacks.mixing_monitor import MixingMonitor
 from keras_rbm.callbacks.piano_rolls import PianoRolls
 from keras_rbm.callbacks.pictures import Pictures
+from keras_rbm.callbacks.quality_monitor import QualityMonitor
 from keras_rbm.callbacks.tensorboard import TensorBoard
 from keras_rbm.checkpoints import Checkpoint
 
@@ -19,5 +20,6 @@ __all__ = [
     "MixingMonitor",
     "PianoRolls",
     "Pictures",
+    "QualityMonitor",
     "TensorBoard",
 ]

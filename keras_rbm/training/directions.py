@@ -19,12 +19,15 @@ _HIGHER = (
     "swap_acceptance_min",
 )
 _LOWER = (
+    "aats_distance",
+    "class_distance",
     "cross_entropy",
     "free_energy_gap",
     "mean_field_residual",
     "potential_scale_reduction",
     "reconstruction_error",
     "sleep_loss",
+    "spectrum_distance",
     "wake_loss",
 )
 

@@ -161,6 +161,14 @@ def test_evaluate_tells_machines_what_it_tells_people(finished, capsys):
     assert {finding["name"] for finding in found["diagnosis"]} >= {"mixing", "correlations", "overfitting"}
     for finding in found["diagnosis"]:
         assert re.search(rf"^ *{finding['verdict']} +{finding['name']} ", diagnosis, re.M), diagnosis
+    samples = found["samples"]
+    assert f"\n\n{samples['about']}\n\nneighbours  " in diagnosis
+    assert samples["about"].startswith(
+        "360 samples of a DBN: chains from its biases after 5 sweeps, beside 360 of 1294"
+    )
+    for side in ("aats", "validation"):
+        assert f"{samples[side]['truth']:.3f} (+- {samples[side]['truth_error']:.3f})" in diagnosis
+    assert samples["classes"]["classes"] == [str(digit) for digit in range(10)]
     assert (found["test_cases"], found["num_chains"], found["binarize"], found["seed"]) == (360, 10, "sample", 0)
     bound = found["measured"]["variational lower bound of the log-likelihood, test set"]
     assert bound["words"].startswith(f"{bound['nats']:.3f} nats")
@@ -743,7 +751,9 @@ def test_evaluate_measures_a_saved_rbm(tmp_path, capsys):
     assert "published" not in said
     assert "RBM 16-3, 30 of 30 rows, 1000 chains from data and 1000 from the biases: bad" in said
     assert "3 change without regard to data" in said
-    assert matplotlib.image.imread(tmp_path / "diagnosis.png").shape[1] > 1000
+    assert "30 samples of an RBM: chains from its biases after 5 sweeps, beside 30 of 30 rows" in said
+    for name in ("diagnosis.png", "diagnosis-samples.png"):
+        assert matplotlib.image.imread(tmp_path / name).shape[1] > 1000
     assert found["log-likelihood, test set"] == "-11.090 nats a case (log Z is exact)"
     assert found["pseudo-log-likelihood, test set"] == "-11.09 nats a case"
     assert found["log Z, exact"] == f"{19 * np.log(2):.3f}"
@@ -756,6 +766,7 @@ def test_evaluate_gives_grey_levels_no_likelihood(tmp_path, capsys):
     assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "digits", "--binarize", "none") == 0
     said = capsys.readouterr().out
     assert "No diagnosis: Likelihoods are those of states." in said
+    assert "No word on samples: Samples are states" in said
     assert rows(said)["log-likelihood"] == "none, for the test cases are grey levels, not states"
 
 

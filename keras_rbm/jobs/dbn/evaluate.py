@@ -19,6 +19,7 @@ from keras_rbm.jobs.dbn import report, stored
 from keras_rbm.jobs.measures import Measure
 from keras_rbm.models.labelled import Labelled
 from keras_rbm.models.sequence.generator import Generator
+from keras_rbm.quality import Quality, sample_quality
 
 #: Chains, temperatures and sweeps before reverse AIS.
 _OF_ROWS, _OF_TUNES = (100, 10_000, 10_000), (10, 200, 100)
@@ -58,10 +59,13 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     found |= report.likelihoods(model, test, train, **settings, seed=seed)
     print(*measures.lines(found), sep="\n")
     diagnosis = _diagnosis(model, known, held_out, options.picture, settings["burn_in"], seed)
-    print("", diagnosis, sep="\n")
+    labels = data.y_train if run is None or data.y_train is None else data.y_train[run.training_rows]
+    quality = _quality(model, known, test, labels, options.picture, settings["burn_in"], seed)
+    print("", diagnosis, "", quality, sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
     said = diagnosis if isinstance(diagnosis, str) else [asdict(finding) for finding in diagnosis.findings]
-    return {**how, **settings, "measured": measures.as_json(found), "diagnosis": said}
+    samples = quality if isinstance(quality, str) else quality.as_dict()
+    return {**how, **settings, "measured": measures.as_json(found), "diagnosis": said, "samples": samples}
 
 
 def _diagnosis(
@@ -74,6 +78,26 @@ def _diagnosis(
         return f"No diagnosis: {error}"
     if picture:
         with replacing(picture) as part:
+            found.figure().savefig(part)
+    return found
+
+
+def _quality(
+    model: Any,
+    known: np.ndarray,
+    test: np.ndarray,
+    labels: np.ndarray | None,
+    picture: Path | None,
+    num_steps: int,
+    seed: int,
+) -> Quality | str:
+    """What samples are like, drawn beside the diagnosis where that was asked for; or why there is nothing."""
+    try:
+        found = sample_quality(model, known, test, labels, num_steps=min(1000, num_steps), seed=seed)
+    except ValueError as error:
+        return f"No word on samples: {error}"
+    if picture:
+        with replacing(picture.with_stem(f"{picture.stem}-samples")) as part:
             found.figure().savefig(part)
     return found
 

@@ -42,7 +42,12 @@ def _add_evaluate(commands: Any) -> None:
     add("--chains", type=int, metavar="N", help="of AIS and reverse AIS (default: 100, of tunes 10)")
     add("--temperatures", type=int, metavar="N", help="(default: 10000, of tunes 200)")
     add("--burn-in", type=int, metavar="N", help="Gibbs sweeps before reverse AIS (default: 10000, of tunes 100)")
-    add("--picture", type=Path, metavar="FILE", help="where to draw the diagnosis that is printed: a .png file")
+    add(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="where to draw the diagnosis, and beside it, in FILE-samples.png, samples",
+    )
 
 
 def _add_sample(commands: Any) -> None:
