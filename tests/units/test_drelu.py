@@ -199,6 +199,21 @@ def test_weights_between_two_sided_units_and_gaussian_ones_are_bounded_by_the_sm
                 likelihood.exact.check_normalizable(rbm)
 
 
+def test_units_at_many_positions_have_one_parameter_a_channel():
+    unit, flat = units.DReLU(*SHAPE, dtype="float64"), units.DReLU(*np.tile(SHAPE, 4), dtype="float64")
+    unit.build((None, 2, 2, 3))
+    flat.build((None, 12))
+    assert [v.shape for v in unit.other_parameters] == [(3,)] * 3
+    field, x = (tf.constant(np.random.default_rng(seed).normal(0, 3, (5, 12))) for seed in range(2))
+    for ask in ("log_partitions", "mean", "mode"):
+        assert_rounded(getattr(unit, ask)(field), getattr(flat, ask)(field), 10)
+    assert_rounded(unit.base(x), flat.base(x), 10)
+    assert_rounded(unit.tail_precisions()[0], np.tile(SHAPE[:2].min(0), 4), 10)
+    mean = np.random.default_rng(2).normal(size=3)
+    unit.adapt_to_moments(np.tile(mean, 4), np.ones(12), 10.0)
+    assert_rounded(unit.mean(tf.constant(np.array(unit.biases)[None]))[0], np.tile(mean, 4))
+
+
 # --- bad arguments
 
 
