@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.special import expit
 from scipy.stats import kstest, norm, truncnorm
 
-from keras_rbm import RBM, likelihood, units
+from keras_rbm import RBM, ConvRBM, likelihood, units
 from keras_rbm.random import Draws
 from tests.oracles.kinds import quadrature
 from tests.support.statistics import SIGMAS, assert_rounded
@@ -212,6 +212,13 @@ def test_units_at_many_positions_have_one_parameter_a_channel():
     mean = np.random.default_rng(2).normal(size=3)
     unit.adapt_to_moments(np.tile(mean, 4), np.ones(12), 10.0)
     assert_rounded(unit.mean(tf.constant(np.array(unit.biases)[None]))[0], np.tile(mean, 4))
+
+
+def test_no_plain_layer_is_for_maps_of_them():
+    rbm = ConvRBM(2, 2, hidden="drelu", seed=0)
+    rbm.build((None, 3, 3, 1))
+    with pytest.raises(ValueError, match="No plain layer computes the means of maps of DReLU units"):
+        rbm.classifier(2)
 
 
 # --- bad arguments
