@@ -199,6 +199,19 @@ def test_weights_between_two_sided_units_and_gaussian_ones_are_bounded_by_the_sm
                 likelihood.exact.check_normalizable(rbm)
 
 
+def test_0_is_on_one_side():
+    unit, field = made(*SHAPE), SOME / 10
+    assert_rounded(unit.distribution(field).log_prob(STATES), unit.log_prob(STATES, field))
+
+
+@pytest.mark.parametrize("given", [None, [3.0, 2.0, 1.0]])
+def test_data_set_the_precisions_that_are_not_given(given):
+    unit, variance = made(None, given), np.array([0.25, 1.0, 4.0])
+    unit.adapt_to_moments(np.zeros(3), variance, 10.0)
+    assert_rounded(unit.precision, 1 / variance)
+    assert_rounded(unit.negative_precision, 1 / variance if given is None else given)
+
+
 def test_units_at_many_positions_have_one_parameter_a_channel():
     unit, flat = units.DReLU(*SHAPE, dtype="float64"), units.DReLU(*np.tile(SHAPE, 4), dtype="float64")
     unit.build((None, 2, 2, 3))
