@@ -271,7 +271,7 @@ class ConvRBM(RBM):
 
     def _plain_layers(self, name: str) -> list[keras.layers.Layer]:
         units, scale = self.hidden, np.ones(self.filters)
-        if isinstance(units, unit_kinds.Continuous):
+        if isinstance(units, (unit_kinds.Gaussian, unit_kinds.ReLU)):
             scale = np.asarray(units.precision)[: self.filters]
         elif not isinstance(units, (unit_kinds.Bernoulli, unit_kinds.Spin, unit_kinds.MaxPooled)):
             raise ValueError(f"No plain layer computes the means of maps of {type(units).__name__} units.")

@@ -93,9 +93,9 @@ class RBM(AbstractRBM, Coupled, Machine):
 
     Args:
         units: number of hidden units.
-        visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, `"relu"`, `"spin"`, a config or a `Unit`. An
-            object given to two models is shared by both, with its bias (save such models one by one: Keras does not
-            restore units that are shared inside one file).
+        visible, hidden: kinds of units: `"bernoulli"`, `"drelu"`, `"gaussian"`, `"relu"`, `"spin"`, a config or a
+            `Unit`. An object given to two models is shared by both, with its bias (save such models one by one: Keras
+            does not restore units that are shared inside one file).
         sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
@@ -116,9 +116,9 @@ class RBM(AbstractRBM, Coupled, Machine):
         kernel_regularizer, kernel_constraint: as in `keras.layers.Dense`.
 
     Raises:
-        ValueError: for counts that are not positive, unknown names, or Gaussian or ReLU units on both sides without a
-            `kernel_constraint` (their partition function diverges unless the weights stay small), or dropout with
-            weights that are not tied.
+        ValueError: for counts that are not positive, unknown names, or unbounded units on both sides (Gaussian, ReLU or
+            DReLU) without a `kernel_constraint` (their partition function diverges unless the weights stay small), or
+            dropout with weights that are not tied.
 
     Example:
 

@@ -8,6 +8,7 @@ from keras_rbm import arguments
 from keras_rbm.units.bernoulli import Bernoulli
 from keras_rbm.units.binomial import Binomial
 from keras_rbm.units.continuous import Continuous
+from keras_rbm.units.drelu import DReLU
 from keras_rbm.units.gaussian import Gaussian
 from keras_rbm.units.max_pooled import MaxPooled
 from keras_rbm.units.mixed import Mixed
@@ -21,6 +22,7 @@ __all__ = [
     "Bernoulli",
     "Binomial",
     "Continuous",
+    "DReLU",
     "Gaussian",
     "MaxPooled",
     "Mixed",
@@ -32,7 +34,13 @@ __all__ = [
     "get",
 ]
 
-_KNOWN: dict[str, type[Unit]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": ReLU, "spin": Spin}
+_KNOWN: dict[str, type[Unit]] = {
+    "bernoulli": Bernoulli,
+    "drelu": DReLU,
+    "gaussian": Gaussian,
+    "relu": ReLU,
+    "spin": Spin,
+}
 _WITH_ARGUMENTS = {
     "binomial": "Binomial(n=16)",
     "max_pooled": "MaxPooled(pool_size=2)",
@@ -43,7 +51,8 @@ _WITH_ARGUMENTS = {
 
 
 def get(identifier: Any, **kwargs: Any) -> Unit:
-    """The units that a name (`"bernoulli"`, `"gaussian"`, `"relu"`, `"spin"`), a config or an object means.
+    """The units that a name (`"bernoulli"`, `"drelu"`, `"gaussian"`, `"relu"`, `"spin"`), a config or an object
+    means.
 
     Raises:
         ValueError: for anything else; the known names are listed.

@@ -17,6 +17,20 @@ def _representable(log_precision: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(log_precision, -30.0, 30.0)
 
 
+def checked_precision(precision: Any, name: str) -> Any:
+    """A positive number, or a list of such; `None` as it is.
+
+    Raises:
+        ValueError: if one is not positive and finite.
+    """
+    if precision is None:
+        return None
+    values = np.asarray(precision, dtype=float)
+    if values.ndim > 1 or values.size == 0 or not (np.isfinite(values).all() and (values > 0).all()):
+        raise ValueError(f"`{name}` must be positive and finite. Received: {name}={precision}")
+    return values.tolist()
+
+
 class Continuous(Unit):
     """Units with real states and precision `gamma`: `base(x) = gamma x^2 / 2`.
 
@@ -39,29 +53,31 @@ class Continuous(Unit):
         self, precision: float | Sequence[float] | None = None, learn_precision: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if precision is not None:
-            values = np.asarray(precision, dtype=float)
-            if values.ndim > 1 or values.size == 0 or not (np.isfinite(values).all() and (values > 0).all()):
-                raise ValueError(f"`precision` must be positive and finite. Received: precision={precision}")
-            precision = values.tolist()
-        self.given_precision = precision
+        self.given_precision = checked_precision(precision, "precision")
         self.learn_precision = learn_precision
 
     def prepare(self, width: int) -> None:
         super().prepare(width)
         given = 1.0 if self.given_precision is None else self.given_precision
-        number = width // self.num_positions
+        self.log_precision = self._log_precision(given, "precision")
+
+    def _log_precision(self, given: float | list[float], name: str) -> keras.Variable:
+        return self._parameter(np.log(given), name, f"log_{name}", self.learn_precision, _representable)
+
+    def _parameter(self, given: Any, argument: str, name: str, learn: bool, constraint: Any = None) -> keras.Variable:
+        """A parameter of each unit, of each channel where they have positions."""
+        number = self.width // self.num_positions
         if np.size(given) not in (1, number):
             raise ValueError(
-                f"`precision` must be one number, or one for each of the {number} "
-                f"{'units' if number == width else 'channels'}. Received: {np.size(given)} numbers."
+                f"`{argument}` must be one number, or one for each of the {number} "
+                f"{'units' if number == self.width else 'channels'}. Received: {np.size(given)} numbers."
             )
-        self.log_precision = self.add_weight(
+        return self.add_weight(
             shape=(number,),
-            initializer=lambda shape, dtype: as_dtype(np.broadcast_to(np.log(given), shape), dtype),
-            trainable=self.learn_precision,
-            constraint=_representable if self.learn_precision else None,
-            name="log_precision",
+            initializer=lambda shape, dtype: as_dtype(np.broadcast_to(given, shape), dtype),
+            trainable=learn,
+            constraint=constraint if learn else None,
+            name=name,
         )
 
     @property

@@ -134,6 +134,7 @@ MACHINES = {
     "conv sequence": lambda: built(ConvRBM(2, 2, pool_size=2, rank=1, seed=0), 6, 2),
     "conv dbn": lambda: built(DBN([ConvRBM(2, 2, pool_size=2), 3], num_classes=3, seed=0), 3, 4, 1),
     "relu hidden": lambda: built(RBM(2, hidden="relu", seed=0)),
+    "drelu hidden": lambda: built(RBM(2, hidden="drelu", seed=0)),
 }
 
 

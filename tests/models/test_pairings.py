@@ -16,6 +16,7 @@ from tests.oracles.kinds import (
     LINE,
     PAIRS,
     REAL,
+    TWO_SIDED,
     index,
     joint,
     listed,
@@ -23,6 +24,7 @@ from tests.oracles.kinds import (
     log_partition,
     log_sum_exp,
     moments,
+    two_sided,
 )
 from tests.oracles.machines import Fixed, centered, rbm_of
 from tests.oracles.rbm import Exact, Parameters
@@ -36,7 +38,7 @@ NUM = 20000
 SOME = list(
     zip(
         KINDS,
-        ["softmax", "mixed", "binomial", "optional", "relu", "gaussian", "spin", "bernoulli", "discrete"],
+        ["drelu", "mixed", "binomial", "optional", "relu", "gaussian", "spin", "bernoulli", "softmax", "discrete"],
         strict=True,
     )
 )
@@ -190,6 +192,19 @@ def complex_gradient(score, p: Parameters) -> list[np.ndarray]:
     return found
 
 
+def two_sided_gradient(score) -> list[np.ndarray]:
+    """Derivatives of `score(sites)` in the logarithms of both precisions of `TWO_SIDED` and in the thresholds."""
+    step, values = 1e-30, np.array(TWO_SIDED)
+    values[:2] = np.log(values[:2])
+    gradient = np.zeros(values.shape)
+    for place in np.ndindex(values.shape):
+        moved = values.astype(complex)
+        moved[place] += 1j * step
+        sites = [two_sided(np.exp(gamma), np.exp(negative), threshold) for gamma, negative, threshold in moved.T]
+        gradient[place] = score(sites).imag / step
+    return list(gradient)
+
+
 def learnt(gradient: np.ndarray, gamma: np.ndarray) -> list[np.ndarray]:
     """What of a gradient in log-precisions belongs to real units."""
     return [gradient[gamma > 0]] if gamma.any() else []
@@ -204,8 +219,8 @@ def test_contrast_with_exact_samples_is_the_gradient_of_the_likelihood(visible, 
     samples = samplers.Samples(tf.constant(reference.v), tf.constant(reference.p_v))
     lesson = contrastive_gradients(rbm, tf.constant(v), tf.ones(7, "float64"), samples)
 
-    def loss(p: Parameters) -> complex:
-        moved = Exact(p, sites=(reference.visible, reference.hidden))
+    def loss(p: Parameters, sites: tuple = (reference.visible, reference.hidden)) -> complex:
+        moved = Exact(p, sites=sites)
         return moved.free_energy(v).mean() + moved.log_z
 
     *plain, gamma_v, gamma_h = complex_gradient(loss, reference.parameters)
@@ -213,6 +228,12 @@ def test_contrast_with_exact_samples_is_the_gradient_of_the_likelihood(visible, 
         mean_h = moments(reference.hidden, reference.hidden_field(v), reference.parameters.gamma_h)[0]
         plain = centered(plain, v.mean(0), mean_h.mean(0))
     expected = [*plain, *learnt(gamma_v, reference.parameters.gamma_v), *learnt(gamma_h, reference.parameters.gamma_h)]
+    if "drelu" in (visible, hidden):
+        expected += two_sided_gradient(
+            lambda own: loss(
+                reference.parameters, (own, reference.hidden) if visible == "drelu" else (reference.visible, own)
+            )
+        )
     assert len(lesson.gradients) == len(expected)
     for (variable, actual), gradient in zip(lesson.gradients, expected, strict=True):
         assert variable.shape == gradient.shape
@@ -226,14 +247,16 @@ def test_precisions_stay_positive_whatever_is_learnt(kind, strength):
     """Gradients, and so steps of this learning rate, of the order of `strength` and more, downwards and upwards."""
     for sign in (1, -1):
         rbm = rbm_of(kind, "bernoulli", learn=True, dtype="float32", sampler=Fixed(data_of(kind)[:1]))
-        (log_precision,) = rbm.visible.other_parameters
-        before = np.array(log_precision)
+        log_precisions = [x for x in rbm.visible.other_parameters if "precision" in x.name]
+        before = [np.array(x) for x in log_precisions]
         rbm.compile(keras.optimizers.SGD(sign * strength), **EAGER)
         rbm.fit(10 * data_of("relu")[:8, :1] * np.ones(2) if kind == "relu" else data_of(kind)[:8], verbose=0)
-        assert np.any(log_precision != before)
-        precision = np.exp(np.array(log_precision))
-        assert np.all(precision > 0)
-        assert np.all(np.isfinite(precision))
+        assert len(before) == (2 if kind == "drelu" else 1)
+        for log_precision, old in zip(log_precisions, before, strict=True):
+            assert np.any(log_precision != old)
+            precision = np.exp(np.array(log_precision))
+            assert np.all(precision > 0)
+            assert np.all(np.isfinite(precision))
 
 
 # --- real units on both sides
@@ -369,7 +392,7 @@ def test_a_compiled_training_step_of_all_kinds_side_by_side():
     rbm.compile(keras.optimizers.SGD(0.01), steps_per_execution=1)
     before = [np.array(x) for x in rbm.trainable_variables]
     assert np.all(np.isfinite(list(rbm.train_on_batch(x, return_dict=True).values())))
-    assert len(before) == 5
+    assert len(before) == 8
     for old, new in zip(before, rbm.trainable_variables, strict=True):
         assert np.any(new != old)
     assert np.all(rbm.visible.are_states(rbm.sampler.chains))
@@ -479,7 +502,7 @@ def test_classifiers_compute_what_the_stack_does(hidden, tmp_path):
 
 @pytest.mark.parametrize(
     ("visible", "hidden"),
-    list(zip(KINDS, [*2 * ["bernoulli", "spin", "softmax", "binomial"], "optional"], strict=True)),
+    list(zip(KINDS, [*2 * ["bernoulli", "spin", "softmax", "binomial"], "optional", "bernoulli"], strict=True)),
 )
 @pytest.mark.few(2)
 def test_stacks_of_every_kind_learn(visible, hidden):
@@ -516,6 +539,7 @@ BAD = {
     "no probability": ("softmax", [2, -1, 0], r"Softmax units need values in \[0, 1\].* Received: min=-1, max=2\. "),
     "too many": ("binomial", [5], r"Binomial units need values in \[0, 4\]\. Received: min=., max=5\. Round and clip"),
     "less than none": ("binomial", [-1], r"Binomial units need values in \[0, 4\]\. Received: min=-1"),
+    "infinite on either side": ("drelu", [-np.inf], r"DReLU units need finite values\. Received: min=-inf"),
     "unknown": ("gaussian", [np.nan], r"Gaussian units need finite values\. Received: .*NaN\. Fill in or remove"),
     "below 0": ("relu", [-0.25], r"ReLU units need finite values of at least 0\. Received: min=-0.25.*Shift or clip"),
     "infinite": ("relu", [np.inf], r"ReLU units need finite values of at least 0\. Received: .*max=inf"),

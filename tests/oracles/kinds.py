@@ -26,11 +26,13 @@ class Site(NamedTuple):
         states: `(states, units)`.
         log_measure: the log of what each weighs without field and precision, `(states,)`.
         real: whether there are states in between.
+        base: of a real unit, what its energy has beside field and precision, of states; minus that is in the measure.
     """
 
     states: np.ndarray
     log_measure: np.ndarray
     real: bool = False
+    base: Callable[[Any], Any] | None = None
 
 
 class Kind(NamedTuple):
@@ -79,6 +81,32 @@ LINE = Site(np.linspace(-16, 16, 65)[:, None], np.full(65, np.log(0.5)), True)
 HALF_LINE = quadrature(0, 18, 6)
 
 
+def nodes(field: float, gamma: float, positive: bool) -> Site:
+    """Where a real unit in a field has its mass, to e^-40: normal about `field / gamma`, or exponential beside 0."""
+    reach, mean = 10 / np.sqrt(gamma), field / gamma
+    low, high = mean - reach, mean + reach
+    if positive:
+        low, high = max(low, 0.0), high if field >= 0 else min(reach, 50 / -field)
+    return quadrature(low, high, 12)
+
+
+#: Of the absolute values of two-sided units with the precisions below.
+_EITHER_SIDE = quadrature(0, 8, 3)
+
+
+def two_sided(gamma: Any, negative: Any, threshold: Any, field: float | None = None) -> Site:
+    """A double rectified unit, whose parameters may be complex, with nodes for a field, by default a moderate one."""
+
+    def base(x: Any) -> Any:
+        return np.where(x > 0, gamma, negative) * x**2 / 2 + threshold * np.abs(x)
+
+    halves = [_EITHER_SIDE] * 2
+    if field is not None:
+        halves = [nodes(field - threshold, gamma, True), nodes(-field - threshold, negative, True)]
+    x = np.concatenate([halves[0].states, -halves[1].states])
+    return Site(x, np.concatenate([half.log_measure for half in halves]) - base(x)[:, 0], True, base)
+
+
 def _mixed(*parts: Any, **kwargs: Any) -> units.Mixed:
     return units.Mixed(parts, **kwargs)
 
@@ -87,6 +115,8 @@ def _real(cls: type, precision: Any, learn: bool, **kwargs: Any) -> units.Unit:
     return cls(precision, learn_precision=learn, **kwargs)
 
 
+#: Precisions of the positive and of the negative sides of two units, and thresholds.
+TWO_SIDED = ([2.5, 1.5], [1.5, 2.5], [0.5, -0.7])
 #: Kinds whose constructor takes options; of those with real units, `learn` says whether precisions are learnt.
 KINDS = {
     "bernoulli": Kind(lambda learn=False, **o: units.Bernoulli(**o), [listed(0, 1)] * 3, np.zeros(3)),
@@ -106,6 +136,11 @@ KINDS = {
         lambda learn=False, **o: _real(units.ReLU, PRECISIONS[:2], learn, **o),
         [HALF_LINE] * 2,
         np.array(PRECISIONS[:2]),
+    ),
+    "drelu": Kind(
+        lambda learn=False, **o: units.DReLU(*TWO_SIDED, **{"learn_precision": learn, "learn_threshold": learn, **o}),
+        [two_sided(*own) for own in np.transpose(TWO_SIDED)],
+        np.zeros(2),
     ),
     "mixed": Kind(
         lambda learn=False, **o: _mixed(
@@ -161,6 +196,9 @@ def sites_of(group: units.Unit) -> tuple[list[Site], np.ndarray]:
     if name in ("Gaussian", "ReLU"):
         line = LINE if name == "Gaussian" else HALF_LINE
         return [line] * group.width, np.exp(np.asarray(group.log_precision, "float64"))
+    if name == "DReLU":
+        own = (np.exp(group.log_precision), np.exp(group.log_negative_precision), np.asarray(group.threshold))
+        return [two_sided(*x) for x in np.transpose(own).astype("float64")], np.zeros(group.width)
     if name == "Softmax":
         return [one_of(*details)] * (group.width // details[0]), np.zeros(group.width)
     if name == "OptionalSoftmax":
@@ -185,11 +223,14 @@ def log_partition(sites: list[Site], field: Any, gamma: Any) -> np.ndarray:
 
 
 def log_counts(sites: list[Site], x: np.ndarray) -> np.ndarray:
-    """The log of how many ways there are to each state of discrete units, `(batch,)`; one to means of binary units."""
+    """The log of how many ways there are to each state of discrete units, `(batch,)`; one to means of binary units. Of
+    real ones minus what is in their base beside a precision."""
     start, total = 0, np.zeros(len(x))
     for site in sites:
         stop = start + site.states.shape[1]
-        if not site.real and site.log_measure.any():
+        if site.base:
+            total = total - site.base(x[:, start])
+        elif not site.real and site.log_measure.any():
             total += site.log_measure[index(site.states, x[:, start:stop])]
         start = stop
     return total

@@ -26,24 +26,37 @@ from tests.oracles.kinds import (
     log_counts,
     log_sum_exp,
     moments,
+    nodes,
     one_of,
-    quadrature,
+    two_sided,
 )
 from tests.support.statistics import SIGMAS, assert_frequencies, assert_means, assert_moments, assert_rounded
 
 
 class Case(NamedTuple):
-    """Options of a kind, its independent parts (`None` for a real unit), and precisions (0 of discrete units)."""
+    """Options of a kind, its independent parts (`None` for a real unit), and precisions (0 of discrete units); of
+    two-sided units both precisions and thresholds, `(3, units)`, and of the precisions the smaller one."""
 
     make: Callable[..., units.Unit]
     sites: list[Site | None]
     gamma: np.ndarray
     positive: bool = False
+    shape: np.ndarray | None = None
+
+    @property
+    def quadratic(self) -> np.ndarray:
+        """The precisions that are the same everywhere."""
+        return self.gamma if self.shape is None else 0 * self.gamma
 
 
 def real(cls: type, gamma: Any, *args: Any, **kwargs: Any) -> Case:
     gamma = np.broadcast_to(np.asarray(gamma, "float64"), 3)
     return Case(lambda **options: cls(*args, **kwargs, **options), [None] * 3, gamma, cls is units.ReLU)
+
+
+def double(shape: Any, *args: Any, **kwargs: Any) -> Case:
+    shape = np.array(shape, "float64") * np.ones((3, 3))
+    return Case(lambda **o: units.DReLU(*args, **kwargs, **o), [None] * 3, shape[:2].min(0), shape=shape)
 
 
 def mixed(**options: Any) -> units.Mixed:
@@ -58,6 +71,7 @@ def mixed(**options: Any) -> units.Mixed:
 
 
 VECTOR = [0.7, 1.0, 4.2]
+SHAPE = [VECTOR, [2.0, 0.5, 1.0], [0.5, -1.5, 0.0]]
 CASES = {
     "bernoulli": Case(units.Bernoulli, [listed(0, 1)] * 3, np.zeros(3)),
     "spin": Case(units.Spin, [listed(-1, 1)] * 3, np.zeros(3)),
@@ -71,10 +85,12 @@ CASES = {
     "gaussian-learnt": real(units.Gaussian, 1.0, learn_precision=True),
     "relu-unit": real(units.ReLU, 1.0),
     "relu-vector": real(units.ReLU, VECTOR, precision=VECTOR, learn_precision=True),
+    "drelu-unit": double([[1], [1], [0]]),
+    "drelu-vector": double(SHAPE, *SHAPE, learn_threshold=False),
     "mixed": Case(mixed, [listed(-1, 1), one_of(3), None, None, counts(4)], np.array([0, 0, 0, 0, 0.7, 2.0, 0])),
 }
 DISCRETE = [name for name, case in CASES.items() if None not in case.sites]
-REAL = [name for name in CASES if name.startswith(("gaussian", "relu"))]
+REAL = [name for name in CASES if name.startswith(("gaussian", "relu", "drelu"))]
 #: A row of columns, cut to the width.
 FIELDS = np.array([[0.0, 1.5, -2.0, 0.4, -0.8, 1.1, 0.5], [-0.3, 3.0, 0.7, -1.2, 2.0, -0.1, -1.0]])
 BIAS = np.array([0.4, -1.0, 2.0, 0.0, 0.5, -0.3, 0.1])
@@ -112,23 +128,22 @@ def draws() -> Draws:
     return Draws(tf.constant([5, 0]))
 
 
-def nodes(field: float, gamma: float, positive: bool) -> Site:
-    """Where a real unit in a field has its mass, to e^-40: normal about `field / gamma`, or exponential beside 0."""
-    reach, mean = 10 / np.sqrt(gamma), field / gamma
-    low, high = mean - reach, mean + reach
-    if positive:
-        low, high = max(low, 0.0), high if field >= 0 else min(reach, 50 / -field)
-    return quadrature(low, high, 12)
+def node_site(name: str, unit: int, field: float) -> Site:
+    """Where a real unit in a field has its mass."""
+    case = CASES[name]
+    if case.shape is not None:
+        return two_sided(*case.shape[:, unit], field)
+    return nodes(field, case.gamma[unit], case.positive)
 
 
 def reference(name: str, field: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-partition, mean and covariance in each row of `field`, by sums and quadrature over what is independent."""
-    _, sites, gamma, positive = CASES[name]
+    sites, gamma = CASES[name].sites, CASES[name].quadratic
     found = []
     for row in np.asarray(field, "float64"):
         starts = np.cumsum([0] + [1 if site is None else site.states.shape[1] for site in sites])
         here = [
-            nodes(row[start], gamma[start], positive) if site is None else site
+            node_site(name, start, row[start]) if site is None else site
             for site, start in zip(sites, starts, strict=False)
         ]
         log_z = kinds.log_partition(here, row[None], gamma)
@@ -138,7 +153,7 @@ def reference(name: str, field: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def states_of(name: str, number: int = 4) -> np.ndarray:
     """Some states."""
-    _, sites, _, positive = CASES[name]
+    sites, positive = CASES[name].sites, CASES[name].positive
     rng = np.random.default_rng(0)
     parts = [
         np.abs(rng.normal(size=(number, 1))) * (1 if positive else rng.choice([-1, 1], (number, 1)))
@@ -151,9 +166,11 @@ def states_of(name: str, number: int = 4) -> np.ndarray:
 
 def log_weight(name: str, x: np.ndarray) -> np.ndarray:
     """Minus the base, of states `x`."""
-    _, sites, gamma, _ = CASES[name]
-    known = [Site(np.zeros((1, 1)), np.zeros(1), True) if site is None else site for site in sites]
-    return log_counts(known, x) - x**2 @ gamma / 2
+    case = CASES[name]
+    plain = Site(np.zeros((1, 1)), np.zeros(1), True)
+    real = [plain] * len(case.sites) if case.shape is None else [two_sided(*own) for own in case.shape.T]
+    known = [own if site is None else site for own, site in zip(real, case.sites, strict=True)]
+    return log_counts(known, x) - x**2 @ case.quadratic / 2
 
 
 # --- formulas
@@ -257,7 +274,7 @@ def test_distribution_is_the_same_distribution(name):
     assert_rounded(distribution.log_prob(tf.stack([x, x]))[1], unit.log_prob(x, field))
     assert np.all(unit.are_states(tf.reshape(distribution.sample(3, seed=0), (6, -1))))
     if name.startswith(
-        ("bernoulli", "binomial", "gaussian", "relu")
+        ("bernoulli", "binomial", "gaussian", "relu", "drelu")
     ):  # TensorFlow Probability knows no moments of others
         assert_rounded(distribution.mean(), unit.mean(field))
         assert_rounded(distribution.variance(), np.diagonal(reference(name, field)[2], axis1=1, axis2=2))
@@ -420,6 +437,7 @@ ROWS = {
     "binomial": ([(0, 4, 3)], [(0.5, 4, 3)], [-1.0, 4.01, 5.0]),
     "gaussian-unit": ([(-3, 0.25, 100)], [], []),
     "relu-unit": ([(0, 0.25, 100)], [], [-1e-3, -5.0]),
+    "drelu-unit": ([(-3, 0.25, 100)], [], []),
     "mixed": ([(-1, 0, 1, 0, -3, 0.25, 4)], [(-1, 0.5, 0.5, 0, -3, 0.25, 4), (1, 0, 1, 0, 0, 0, 1.5)], [-1.0, 4.5]),
 }
 
@@ -500,6 +518,7 @@ ADAPTED = {
     "softmax": ([0.25, 0.75, 0, 1, 0, 0], np.array([25.5, 75.5, 0.5, 100.5, 0.5, 0.5]) / 101.5),
     "binomial": ([1.0, 0, 4], 4 * np.array([100.5, 0.5, 400.5]) / 401),
     "gaussian": ([0.25, 0, 1], [0.25, 0, 1]),
+    "drelu": ([0.25, 0, 1], [0.25, 0, 1]),
     "relu": ([0.25, 0, 1], np.array([0.25, 0, 1]) * 100 / 100.5),  # and half a case of the mean at field 0
     "mixed": (
         [0, 0.25, 0.75, 0, 0.25, 0, 1.0],
@@ -516,8 +535,8 @@ def test_adapt_to_moments(name, counted):
     variance = np.where(np.arange(len(mean)) == 0, 0.1875, 0.0)
     unit.adapt_to_moments(mean, variance, 100 if counted == "together" else np.full(len(mean), 100.0))
     assert np.all(np.isfinite(unit.bias))
-    gamma = CASES[name].gamma
-    if name in ("gaussian-unit", "gaussian-learnt", "relu-unit"):
+    gamma = CASES[name].gamma if CASES[name].shape is None else CASES[name].shape[0]
+    if name in ("gaussian-unit", "gaussian-learnt", "relu-unit", "drelu-unit"):
         gamma = np.array([1 / 0.1875, 1, 1])
     if name in REAL:
         assert_rounded(unit.precision, gamma)
@@ -526,7 +545,7 @@ def test_adapt_to_moments(name, counted):
     assert_rounded(unit.mean(unit.field(tf.zeros((1, width(name)), "float64")))[0], expected)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("relu")])
+@pytest.mark.parametrize("name", [name for name in CASES if "relu" not in name])
 def test_as_layer_computes_the_mean(name):
     unit, rng = make(name), np.random.default_rng(0)
     x, kernel, bias = (rng.normal(size=shape).astype("float32") for shape in ((4, 5), (5, width(name)), width(name)))
@@ -572,15 +591,27 @@ def test_config_round_trip(name):
 
 def test_what_is_learnt_beside_the_bias():
     learnt = {name: [v.name for v in make(name).other_parameters] for name in CASES}
-    assert {name for name, found in learnt.items() if found} == {"gaussian-learnt", "relu-vector"}
-    assert learnt["gaussian-learnt"] == learnt["relu-vector"] == ["log_precision"]
+    both = ["log_precision", "log_negative_precision"]
+    expected = {
+        "gaussian-learnt": both[:1],
+        "relu-vector": both[:1],
+        "drelu-unit": [*both, "threshold"],
+        "drelu-vector": both,
+    }
+    assert {name: found for name, found in learnt.items() if found} == expected
     unit = units.Mixed([("spin", 1), (units.ReLU(learn_precision=True), 2)])
     unit.build((None, 3))
     assert [v.shape for v in unit.other_parameters] == [(2,)]
 
 
 def test_get_takes_names_configs_and_objects():
-    known = {"bernoulli": units.Bernoulli, "Gaussian": units.Gaussian, "relu": units.ReLU, "SPIN": units.Spin}
+    known = {
+        "bernoulli": units.Bernoulli,
+        "Gaussian": units.Gaussian,
+        "relu": units.ReLU,
+        "dReLU": units.DReLU,
+        "SPIN": units.Spin,
+    }
     for name, cls in known.items():
         assert type(units.get(name)) is cls
     unit = units.Gaussian(precision=2.0)
@@ -590,21 +621,23 @@ def test_get_takes_names_configs_and_objects():
 
 @pytest.mark.parametrize("unknown", ["bernouli", 3, None])
 def test_get_lists_the_known_names(unknown):
-    with pytest.raises(ValueError, match=r"'bernoulli', 'gaussian', 'relu', 'spin'.*Received: .*" + str(unknown)):
+    with pytest.raises(
+        ValueError, match=r"'bernoulli', 'drelu', 'gaussian', 'relu', 'spin'.*Received: .*" + str(unknown)
+    ):
         units.get(unknown)
 
 
 # --- bad arguments
 
 
-@pytest.mark.parametrize("cls", [units.Gaussian, units.ReLU])
+@pytest.mark.parametrize("cls", [units.Gaussian, units.ReLU, units.DReLU])
 @pytest.mark.parametrize("precision", [0.0, -1.0, np.nan, np.inf, [1.0, 0.0], [], [[1.0]]])
 def test_bad_precisions_are_refused(cls, precision):
     with pytest.raises(ValueError, match=r"`precision` must be positive and finite\. Received: precision="):
         cls(precision=precision)
 
 
-@pytest.mark.parametrize("cls", [units.Gaussian, units.ReLU])
+@pytest.mark.parametrize("cls", [units.Gaussian, units.ReLU, units.DReLU])
 def test_precisions_of_another_number_are_refused(cls):
     for unit in (cls(precision=[1.0, 2.0]), units.Mixed([(cls(precision=[1.0, 2.0]), None)])):
         with pytest.raises(ValueError, match=r"one for each of the 3 units\. Received: 2"):
@@ -637,7 +670,7 @@ def test_parts_are_pairs(parts):
         ([("spin", 0)], r"`columns` must be a positive integer\. Received: columns=0"),
         ([("spin", -1)], r"`columns` must be a positive integer"),
         ([("spin", 1.5)], r"`columns` must be a positive integer"),
-        ([("spam", 1)], r"'bernoulli', 'gaussian'.*Received: 'spam'"),
+        ([("spam", 1)], r"'bernoulli', 'drelu'.*Received: 'spam'"),
         (
             [("spin", None), ("relu", None)],
             r"Only one part may take the columns that are left\. Received: .*None, None",
