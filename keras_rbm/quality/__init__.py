@@ -108,4 +108,4 @@ def _classes(rows: Rows, samples: np.ndarray, classifier: Any) -> tuple[ClassBal
 
 
 def _a(name: str) -> str:
-    return f"{'an' if name[0] in 'AEIOR' else 'a'} {name}"
+    return f"{'an' if name.startswith(('A', 'E', 'I', 'O', 'RB')) else 'a'} {name}"
