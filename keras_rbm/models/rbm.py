@@ -174,6 +174,7 @@ class RBM(AbstractRBM, Coupled, Machine):
             )
         names = ["reconstruction_error", *self.sampler.log_names]
         names += ["pseudo_log_likelihood"] if self.visible.is_binary else []
+        names += ["log_likelihood"] if "log_partition" in self.sampler.log_names and not missing_steps else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
@@ -474,6 +475,8 @@ class RBM(AbstractRBM, Coupled, Machine):
             total[2] += extra[1]
         losses = energies[:number] - energy_of_samples
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
+        if "log_partition" in samples.logs:
+            values["log_likelihood"] = -energies[:number] - samples.logs["log_partition"]
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
 
     def _offset_means(self, v: tf.Tensor, h: tf.Tensor) -> list[tf.Tensor]:
