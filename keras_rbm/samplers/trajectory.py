@@ -17,7 +17,7 @@ from keras_rbm.samplers.ladder import (
     at,
     check_memory,
     free_energy,
-    log_mean_exp,
+    log_ratio,
     meet,
     parameters,
     with_row,
@@ -31,8 +31,9 @@ from keras_rbm.types import Count
 _MEMORY = 0.8
 #: The least weight of a new measurement of a gain: what was measured before chains were at equilibrium is forgotten.
 _LEAST = 0.01
-#: The variance of a gain of which nothing is known.
-_UNKNOWN = 1e6
+#: The variance of a gain of which nothing is known, and what is added to that of a new rung, whose chains followed a
+#: model that moved.
+_UNKNOWN, _MOVED = 1e6, 0.05
 #: Sweeps by which chains get used to a machine further up, when a ladder is built to it, and the shortest part of the
 #: way to the next machine that is tried.
 _SWEEPS, _SHORTEST = 20, 2.0**-12
@@ -206,7 +207,8 @@ class TrajectoryTempering(PCD):
         self.swap_rates.assign(tf.ones_like(self.swap_rates))
         self.num_rungs.assign(1)
         self.first.assign(0)
-        y, x = tf.split(tf.convert_to_tensor(self.chains), [self.num_chains, -1])[0], self.chains[-self.num_chains :]
+        chains = self._state().chains
+        y, x = chains[0], chains[-1]
         with at(rbm, values):
             own = free_energy(rbm, y)
         self.energies.assign(tf.stack([own, free_energy(rbm, y), free_energy(rbm, x)]))
@@ -261,8 +263,8 @@ class TrajectoryTempering(PCD):
         return self._measured(state, figures)._replace(chains=chains, energies=energies)
 
     def _followed(self, rbm: AbstractRBM, state: State) -> State:
-        """The last gain is that of the machine before it was updated. States of the last rung, with their weights in the
-        machine, tell what it is now: the model's own will not do, since it has just been taught to avoid them."""
+        """The last gain is that of the machine before it was updated. The last rung's states, with their weights in the
+        machine, tell what it is now: not the machine's own, since it has just been taught to avoid those."""
         own, before, _ = tf.unstack(state.energies)
         now = free_energy(rbm, tf.gather(state.chains, self._slot(self.num_rungs - 1)))
         change = tf.stack(log_ratio(own - now, own - before))
@@ -302,6 +304,8 @@ class TrajectoryTempering(PCD):
         full = added & tf.equal(count, self.max_rungs)
         is_first = tf.cast(tf.equal(slots, self.first) & full, state.gains.dtype)
         given_up = tf.reduce_sum(is_first * tf.stack([state.gains, state.variances]), 1)
+        moved = tf.where(tf.equal(slots, self._slot(count - 1)) & added, _MOVED, 0.0)
+        variances = state.variances + tf.cast(moved, state.variances.dtype)
         # Where it is written depends on all that was read of the ladder: so XLA need not copy it.
         place = tf.where(added, new, self.max_rungs)
         shift = max(1, self.num_chains // 2)
@@ -309,7 +313,7 @@ class TrajectoryTempering(PCD):
         return {
             "chains": tf.reshape(chains, (self.num_rows, -1)),
             "gains": tf.where(is_new, 0.0, state.gains),
-            "variances": tf.where(is_new, 0.0, state.variances),
+            "variances": tf.where(is_new, 0.0, variances),
             "swap_rates": tf.where(is_new, 1.0, state.swap_rates),
             "energies": tf.where(added, tf.roll(tf.stack([state.energies[2]] * 3), shift, 1), state.energies),
             "lowest": self.lowest + given_up,
