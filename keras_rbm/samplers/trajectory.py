@@ -25,7 +25,9 @@ from keras_rbm.samplers.ladder import (
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Samples
 from keras_rbm.scored import Scored, checked_model
-from keras_rbm.types import Count
+from keras_rbm.types import Count, Data
+from keras_rbm.units.moments import moments
+from keras_rbm.units.unit import Unit
 
 #: How slowly the recorded swap rates forget.
 _MEMORY = 0.8
@@ -187,7 +189,8 @@ class TrajectoryTempering(PCD):
         """Starts the ladder anew; to a machine that has weights already it is built on the way there."""
         super().reset(rbm, states)
         self._restart(rbm)
-        if float(self._met(rbm).swap_rates[0]) < self.target / 2:
+        rate = self._moved(rbm, self._state(), 1, 1).swap_rates[0]
+        if 1 - (1 - rate) / (1 - _MEMORY) < self.target / 2:
             self.build_to(rbm)
 
     def _restart(self, rbm: AbstractRBM) -> None:
@@ -268,6 +271,7 @@ class TrajectoryTempering(PCD):
         own, before, _ = tf.unstack(state.energies)
         now = free_energy(rbm, tf.gather(state.chains, self._slot(self.num_rungs - 1)))
         change = tf.stack(log_ratio(own - now, own - before))
+        change = tf.where(tf.reduce_all(tf.math.is_finite(change)), change, [0.0, _UNKNOWN])
         is_last = tf.cast(tf.equal(tf.range(self.max_rungs), self._slot(self.num_rungs - 1)), change.dtype)
         gains, variances = tf.unstack(tf.stack([state.gains, state.variances]) + change[:, None] * is_last)
         return state._replace(gains=gains, variances=variances, energies=tf.stack([own, now, state.energies[2]]))
@@ -276,14 +280,14 @@ class TrajectoryTempering(PCD):
         """Gains, their variances and swap rates after meetings, by the sums of their `figures`."""
         gains, variances, rates = state.gains, state.variances, state.swap_rates
         number, *sums = tf.unstack(figures, axis=1)
-        there = number > 0
+        there = (number > 0) & tf.reduce_all(tf.math.is_finite(figures), 1)
         means = [tf.where(there, x / tf.maximum(number, 1), 1.0) for x in sums]
         probability, at_lower, lower_squares, at_upper, upper_squares = (tf.maximum(x, 1e-30) for x in means)
         spread = lower_squares / at_lower**2 + upper_squares / at_upper**2 - 2
         variance = tf.maximum(spread, 1e-6) / (self.num_chains * tf.maximum(number, 1))
         weight = tf.where(there, tf.maximum(variances / (variances + variance), _LEAST), 0.0)
         gains += weight * (tf.math.log(at_lower) - tf.math.log(at_upper))
-        variances = (1 - weight) ** 2 * variances + weight**2 * variance
+        variances = tf.minimum((1 - weight) ** 2 * variances + weight**2 * variance, _UNKNOWN)
         rates += tf.where(there, (1 - _MEMORY) * (probability - rates), 0.0)
         return state._replace(gains=gains, variances=variances, swap_rates=rates)
 
@@ -323,9 +327,6 @@ class TrajectoryTempering(PCD):
             **{f"parameters_{i}": tf.convert_to_tensor(p) for i, p in enumerate(parameters(rbm))},
         }
 
-    def _met(self, rbm: AbstractRBM) -> State:
-        return self._moved(rbm, self._state(), 1, 1)
-
     # --- what training asks
 
     def negative_phase(
@@ -362,15 +363,19 @@ class TrajectoryTempering(PCD):
     # --- what users ask
 
     @classmethod
-    def from_trajectory(cls, machines: Sequence[Scored], **options: Any) -> TrajectoryTempering:
+    def from_trajectory(
+        cls, machines: Sequence[Scored], data: Data | None = None, **options: Any
+    ) -> TrajectoryTempering:
         """The ladder to a machine that learnt in another way, from copies of it on the way there.
 
-        Between two of them, and from no weights at all to the first one, rungs are made in between where they are too
-        far apart to swap: so the trained machine alone will do, but modes that come up one after the other as it learns
-        may come up at once as its weights grow together.
+        Between two of them, and from independent units to the first one, rungs are made in between where they are too
+        far apart to swap. So the trained machine alone will do: its ladder is then one of temperatures, and modes that
+        came up one after the other as it learnt may come up at once.
 
         Args:
             machines: of one size and kind, in the order of training; the last is sampled.
+            data: an array or a dataset of batches, whose means give the visible biases of the lowest rung; by default
+                those of the first machine, which serve if it has not learnt much yet.
             options: as in the class.
 
         Raises:
@@ -393,30 +398,44 @@ class TrajectoryTempering(PCD):
             raise ValueError(f"Machines on the way to one have its size. Received: weights of shapes {shapes}")
         sampler = cls(dtype=rbms[-1].visible.dtype_policy, **options)
         sampler.prepare(rbms[-1])
-        sampler.build_to(rbms[-1], [[p.numpy() for p in parameters(rbm)] for rbm in rbms[:-1]])
+        bias = None
+        if data is not None:
+            model, draws = machines[-1], rbms[-1].stream.spawn("ladder")
+            states = (model._as_states(x) for x in model._checked_batches(data))
+            mean, _, count = moments(model._recognition(v, draws)[0] for v in states)
+            bias = rbms[-1].visible.bias_for(mean, count)
+        sampler.build_to(rbms[-1], [[p.numpy() for p in parameters(rbm)] for rbm in rbms[:-1]], bias)
         return sampler
 
-    def build_to(self, rbm: AbstractRBM, path: Sequence[Sequence[np.ndarray]] = ()) -> None:
-        """Builds the ladder anew, from no weights to those that the machine has.
+    def build_to(
+        self, rbm: AbstractRBM, path: Sequence[Sequence[np.ndarray]] = (), bias: np.ndarray | None = None
+    ) -> None:
+        """Builds the ladder anew, from independent units to the machine as it is.
 
         Args:
             path: parameters on the way, as `ladder.parameters` has them.
+            bias: the visible bias of the lowest rung; by default that of the first machine on the way.
 
         Raises:
             ValueError: if neighbours do not swap, however near they are.
         """
         own = [p.numpy() for p in parameters(rbm)]
         points: list[Sequence[np.ndarray]] = [*path, own]
-        number = len(rbm.couplings())
-        here = [*map(np.zeros_like, points[0][:number]), *points[0][number:]]
         try:
             with set_aside([rbm.stream], "ladder"):
-                _assign(rbm, here)
+                _assign(rbm, points[0])
+                for variable in (*rbm.couplings(), *(units.bias for units in _parts(rbm.hidden))):
+                    variable.assign(tf.zeros_like(variable))
+                if bias is not None:
+                    parts = _parts(rbm.visible)
+                    for units, values in zip(parts, tf.split(bias, [units.width for units in parts]), strict=True):
+                        units.bias.assign(units.over_positions(values))
+                here: Sequence[np.ndarray] = [p.numpy() for p in parameters(rbm)]
                 self.chains.assign(self._initial(rbm, rbm.stream))
                 self._restart(rbm)
                 for there in points:
                     self._build_along(rbm, here, there)
-                    here = [*there]
+                    here = there
         finally:
             _assign(rbm, own)
 
@@ -501,6 +520,11 @@ class TrajectoryTempering(PCD):
     def get_config(self) -> dict:
         own = ("target", "max_rungs", "num_pairs")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+def _parts(side: Unit) -> list[Unit]:
+    """The groups of a side that have a bias of their own."""
+    return [side] if isinstance(side.bias, keras.Variable) else list(side.parts)
 
 
 def _assign(rbm: AbstractRBM, values: Sequence[np.ndarray]) -> None:
