@@ -96,7 +96,8 @@ class RBM(AbstractRBM, Coupled, Machine):
         visible, hidden: kinds of units: `"bernoulli"`, `"gaussian"`, `"relu"`, `"spin"`, a config or a `Unit`. An
             object given to two models is shared by both, with its bias (save such models one by one: Keras does not
             restore units that are shared inside one file).
-        sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
+        sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, `"trajectory_tempering"`, a config or a
+            `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
         missing_steps: Gibbs sweeps that draw missing values, at least 1, if NaN in the data is to mean missing:

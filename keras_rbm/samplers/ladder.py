@@ -26,7 +26,7 @@ def at(rbm: AbstractRBM, values: Sequence[tf.Tensor] | None) -> contextlib.Abstr
     """A context in which an RBM has other values of its `parameters`; nothing may be drawn from its stream there."""
     if values is None:
         return contextlib.nullcontext()
-    return keras.StatelessScope(list(zip(parameters(rbm), values, strict=True)))
+    return keras.StatelessScope(list(zip(parameters(rbm), values, strict=True)), initialize_variables=False)
 
 
 def with_row(x: tf.Tensor, i: tf.Tensor, value: tf.Tensor) -> tf.Tensor:

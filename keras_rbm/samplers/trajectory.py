@@ -156,7 +156,8 @@ class TrajectoryTempering(PCD):
         return (self.max_rungs + 1) * self.num_chains
 
     def prepare(self, rbm: AbstractRBM) -> None:
-        if not self.built:
+        new = not self.built
+        if new:
             if tf.distribute.get_strategy().num_replicas_in_sync > 1:
                 raise ValueError(
                     "A ladder of rungs is on one device. Received: TrajectoryTempering for several replicas of a "
@@ -168,22 +169,27 @@ class TrajectoryTempering(PCD):
                 f"A ladder with max_rungs={self.max_rungs}",
                 "Use a smaller max_rungs.",
             )
-            self._add_ladder(rbm)
         super().prepare(rbm)
-        self._restart(rbm)
+        if new:
+            self._add_ladder(rbm)
 
     def _add_ladder(self, rbm: AbstractRBM) -> None:
-        def add(name: str, shape: tuple[int, ...], dtype: str, start: str = "zeros") -> keras.Variable:
-            return self.add_weight(shape=shape, dtype=dtype, initializer=start, trainable=False, name=name)
+        def add(name: str, shape: tuple[int, ...], start: Any, dtype: str = rbm.state_dtype) -> keras.Variable:
+            initializer = (lambda shape, dtype: tf.cast(start(), dtype)) if callable(start) else start
+            return self.add_weight(shape=shape, dtype=dtype, initializer=initializer, trainable=False, name=name)
+
+        def rung(i: int, p: keras.Variable) -> keras.Variable:
+            return add(f"rung_{p.name}", (self.max_rungs + 1, *p.shape), lambda: self._first_rung(rbm)[i], p.dtype)
 
         #: A ring; in the last row is what the machine was at its last update.
-        self.rungs = [add(f"rung_{p.name}", (self.max_rungs + 1, *p.shape), p.dtype) for p in parameters(rbm)]
-        for name in ("gains", "variances", "swap_rates"):
-            setattr(self, name, add(name, (self.max_rungs,), rbm.state_dtype))
-        self.energies = add("energies", (3, self.num_chains), rbm.state_dtype)
+        self.rungs = [rung(i, p) for i, p in enumerate(parameters(rbm))]
+        self.gains = add("gains", (self.max_rungs,), "zeros")
+        self.variances = add("variances", (self.max_rungs,), lambda: tf.fill([self.max_rungs], _UNKNOWN))
+        self.swap_rates = add("swap_rates", (self.max_rungs,), "ones")
         #: `log Z` of the lowest rung, and its variance.
-        self.lowest = add("lowest", (2,), rbm.state_dtype)
-        self.num_rungs, self.first = add("num_rungs", (), "int32", "ones"), add("first", (), "int32")
+        self.lowest = add("lowest", (2,), lambda: self._log_z_of_units(rbm))
+        self.energies = add("energies", (3, self.num_chains), lambda: self._first_energies(rbm))
+        self.num_rungs, self.first = add("num_rungs", (), "ones", "int32"), add("first", (), "zeros", "int32")
 
     def reset(self, rbm: AbstractRBM, states: tf.Tensor | None = None) -> None:
         """Starts the ladder anew; to a machine that has weights already it is built on the way there."""
@@ -195,26 +201,37 @@ class TrajectoryTempering(PCD):
 
     def _restart(self, rbm: AbstractRBM) -> None:
         """A ladder of one rung, at the biases that the machine has."""
-        number = len(rbm.couplings())
-        values = [tf.convert_to_tensor(p) for p in parameters(rbm)]
-        values = [*map(tf.zeros_like, values[:number]), *values[number:]]
-        for rung, value in zip(self.rungs, values, strict=True):
-            rung.assign(with_row(tf.convert_to_tensor(rung), tf.constant(0), value))
-        with at(rbm, values):
-            zeros = [tf.zeros((1, side.width), tf.float64) for side in (rbm.visible, rbm.hidden)]
-            sides = zip((rbm.visible, rbm.hidden), zeros, (rbm.visible_bias, rbm.hidden_bias), strict=True)
-            log_z = sum(side.log_partition(side.field(zero, bias=bias))[0] for side, zero, bias in sides)
-        self.lowest.assign(tf.stack([log_z, tf.zeros_like(log_z)]))
+        for rung, value in zip(self.rungs, self._first_rung(rbm), strict=True):
+            rung.assign(value)
         self.gains.assign(tf.zeros_like(self.gains))
-        self.variances.assign(tf.fill(self.variances.shape, tf.constant(_UNKNOWN, self.variances.dtype)))
+        self.variances.assign(tf.fill([self.max_rungs], tf.cast(_UNKNOWN, self.variances.dtype)))
         self.swap_rates.assign(tf.ones_like(self.swap_rates))
+        self.lowest.assign(self._log_z_of_units(rbm))
+        self.energies.assign(self._first_energies(rbm))
         self.num_rungs.assign(1)
         self.first.assign(0)
-        chains = self._state().chains
-        y, x = chains[0], chains[-1]
-        with at(rbm, values):
+
+    def _independent(self, rbm: AbstractRBM) -> list[tf.Tensor]:
+        """The machine's parameters, without weights."""
+        values = [tf.convert_to_tensor(p) for p in parameters(rbm)]
+        number = len(rbm.couplings())
+        return [*map(tf.zeros_like, values[:number]), *values[number:]]
+
+    def _first_rung(self, rbm: AbstractRBM) -> list[tf.Tensor]:
+        """Those in the first place of `rungs`."""
+        return [tf.pad(x[None], [[0, self.max_rungs], *[[0, 0]] * x.shape.rank]) for x in self._independent(rbm)]
+
+    def _log_z_of_units(self, rbm: AbstractRBM) -> tf.Tensor:
+        """`log Z` of independent units, and its variance, which is 0."""
+        zeros = [tf.zeros((1, side.width), tf.float64) for side in (rbm.visible, rbm.hidden)]
+        sides = zip((rbm.visible, rbm.hidden), zeros, (rbm.visible_bias, rbm.hidden_bias), strict=True)
+        return tf.stack([sum(side.log_partition(side.field(x, bias=bias))[0] for side, x, bias in sides), 0.0])
+
+    def _first_energies(self, rbm: AbstractRBM) -> tf.Tensor:
+        y, x = self.chains[: self.num_chains], self.chains[-self.num_chains :]
+        with at(rbm, self._independent(rbm)):
             own = free_energy(rbm, y)
-        self.energies.assign(tf.stack([own, free_energy(rbm, y), free_energy(rbm, x)]))
+        return tf.stack([own, free_energy(rbm, y), free_energy(rbm, x)])
 
     def _state(self, chains: tf.Tensor | None = None) -> State:
         rows = tf.convert_to_tensor(self.chains) if chains is None else chains

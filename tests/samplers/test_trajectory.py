@@ -187,7 +187,7 @@ def test_the_gain_follows_the_parameters():
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_the_lowest_rung_has_the_partition_function_of_independent_units(pairing):
     rbm = random_rbm(*PAIRINGS[pairing], sampler="trajectory_tempering")
-    rbm.sampler._restart(rbm)
+    rbm.sampler.reset(rbm)
     rbm.w_rec.assign(tf.zeros_like(rbm.w_rec))
     assert_rounded(rbm.sampler.lowest[0], Exact(rbm).log_z)
     for rung, own in zip(rbm.sampler.rungs, ladder.parameters(rbm), strict=True):
