@@ -14,15 +14,13 @@ from keras_rbm.arguments import positive_integer
 from keras_rbm.random import set_aside
 from keras_rbm.samplers.ladder import (
     NUM_FIGURES,
-    at,
-    check_memory,
     free_energy,
     log_ratio,
     meet,
     parameters,
     with_row,
 )
-from keras_rbm.samplers.pcd import PCD
+from keras_rbm.samplers.rungs import UNKNOWN, Rungs, State
 from keras_rbm.samplers.sampler import Samples
 from keras_rbm.scored import Scored, checked_model
 from keras_rbm.types import Count, Data
@@ -33,9 +31,6 @@ from keras_rbm.units.unit import Unit
 _MEMORY = 0.8
 #: The least weight of a new measurement of a gain: what was measured before chains were at equilibrium is forgotten.
 _LEAST = 0.01
-#: The variance of a gain of which nothing is known, and what is added to that of a new rung, whose chains followed a
-#: model that moved.
-_UNKNOWN, _MOVED = 1e6, 0.05
 #: Sweeps by which chains get used to a machine further up, when a ladder is built to it, and the shortest part of the
 #: way to the next machine that is tried.
 _SWEEPS, _SHORTEST = 20, 2.0**-12
@@ -54,27 +49,8 @@ class LogZ(NamedTuple):
     standard_error: float
 
 
-class State(NamedTuple):
-    """What moves while the rungs stay.
-
-    Args:
-        chains: of the rungs, by slot, and last those of the machine itself, `(slots + 1, chains, visible)`.
-        gains: of each rung, `log Z` of the next one (after the last rung: of the machine) less its own, `(slots,)`.
-        variances: of these.
-        swap_rates: with the next one, `(slots,)`.
-        energies: free energies of the last rung's states: in that rung, and in the machine as it was when they were
-            drawn; and those of the machine's own states, `(3, chains)`.
-    """
-
-    chains: tf.Tensor
-    gains: tf.Tensor
-    variances: tf.Tensor
-    swap_rates: tf.Tensor
-    energies: tf.Tensor
-
-
 @keras.saving.register_keras_serializable("keras_rbm")
-class TrajectoryTempering(PCD):
+class TrajectoryTempering(Rungs):
     """Persistent chains that exchange states with machines of the past: with a ladder of what the parameters were on
     the way, whose first rung has independent units (no weights, the biases that `adapt` gave) and is sampled exactly.
 
@@ -130,7 +106,6 @@ class TrajectoryTempering(PCD):
     """
 
     log_names = ("log_partition", "num_rungs", "swap_acceptance", "swap_acceptance_min")
-    undoes = False
 
     def __init__(
         self,
@@ -141,107 +116,17 @@ class TrajectoryTempering(PCD):
         num_pairs: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(num_steps, num_chains, **kwargs)
+        super().__init__(num_steps, num_chains, max_rungs, **kwargs)
         if isinstance(target, (str, bool, type(None))) or not 0 < target < 1:
             raise ValueError(f"`target` must be in (0, 1). Received: target={target!r}")
-        if positive_integer(max_rungs, "max_rungs") < 2:
-            raise ValueError(f"`max_rungs` must be at least 2. Received: max_rungs={max_rungs}")
-        self.target, self.max_rungs = float(target), int(max_rungs)
-        self.num_pairs = positive_integer(num_pairs, "num_pairs")
-
-    # --- state
-
-    @property
-    def num_rows(self) -> int:
-        return (self.max_rungs + 1) * self.num_chains
-
-    def prepare(self, rbm: AbstractRBM) -> None:
-        new = not self.built
-        if new:
-            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-                raise ValueError(
-                    "A ladder of rungs is on one device. Received: TrajectoryTempering for several replicas of a "
-                    "distribution strategy. Use PCD or ParallelTempering there."
-                )
-            numbers = sum(int(np.prod(p.shape)) for p in parameters(rbm)) + self.num_chains * rbm.visible.width
-            check_memory(
-                (self.max_rungs + 1) * numbers * tf.as_dtype(rbm.state_dtype).size,
-                f"A ladder with max_rungs={self.max_rungs}",
-                "Use a smaller max_rungs.",
-            )
-        super().prepare(rbm)
-        if new:
-            self._add_ladder(rbm)
-
-    def _add_ladder(self, rbm: AbstractRBM) -> None:
-        def add(name: str, shape: tuple[int, ...], start: Any, dtype: str = rbm.state_dtype) -> keras.Variable:
-            initializer = (lambda shape, dtype: tf.cast(start(), dtype)) if callable(start) else start
-            return self.add_weight(shape=shape, dtype=dtype, initializer=initializer, trainable=False, name=name)
-
-        def rung(i: int, p: keras.Variable) -> keras.Variable:
-            return add(f"rung_{p.name}", (self.max_rungs + 1, *p.shape), lambda: self._first_rung(rbm)[i], p.dtype)
-
-        #: A ring; in the last row is what the machine was at its last update.
-        self.rungs = [rung(i, p) for i, p in enumerate(parameters(rbm))]
-        self.gains = add("gains", (self.max_rungs,), "zeros")
-        self.variances = add("variances", (self.max_rungs,), lambda: tf.fill([self.max_rungs], _UNKNOWN))
-        self.swap_rates = add("swap_rates", (self.max_rungs,), "ones")
-        #: `log Z` of the lowest rung, and its variance.
-        self.lowest = add("lowest", (2,), lambda: self._log_z_of_units(rbm))
-        self.energies = add("energies", (3, self.num_chains), lambda: self._first_energies(rbm))
-        self.num_rungs, self.first = add("num_rungs", (), "ones", "int32"), add("first", (), "zeros", "int32")
+        self.target, self.num_pairs = float(target), positive_integer(num_pairs, "num_pairs")
 
     def reset(self, rbm: AbstractRBM, states: tf.Tensor | None = None) -> None:
         """Starts the ladder anew; to a machine that has weights already it is built on the way there."""
         super().reset(rbm, states)
-        self._restart(rbm)
         rate = self._moved(rbm, self._state(), 1, 1).swap_rates[0]
         if 1 - (1 - rate) / (1 - _MEMORY) < self.target / 2:
             self.build_to(rbm)
-
-    def _restart(self, rbm: AbstractRBM) -> None:
-        """A ladder of one rung, at the biases that the machine has."""
-        for rung, value in zip(self.rungs, self._first_rung(rbm), strict=True):
-            rung.assign(value)
-        self.gains.assign(tf.zeros_like(self.gains))
-        self.variances.assign(tf.fill([self.max_rungs], tf.cast(_UNKNOWN, self.variances.dtype)))
-        self.swap_rates.assign(tf.ones_like(self.swap_rates))
-        self.lowest.assign(self._log_z_of_units(rbm))
-        self.energies.assign(self._first_energies(rbm))
-        self.num_rungs.assign(1)
-        self.first.assign(0)
-
-    def _independent(self, rbm: AbstractRBM) -> list[tf.Tensor]:
-        """The machine's parameters, without weights."""
-        values = [tf.convert_to_tensor(p) for p in parameters(rbm)]
-        number = len(rbm.couplings())
-        return [*map(tf.zeros_like, values[:number]), *values[number:]]
-
-    def _first_rung(self, rbm: AbstractRBM) -> list[tf.Tensor]:
-        """Those in the first place of `rungs`."""
-        return [tf.pad(x[None], [[0, self.max_rungs], *[[0, 0]] * x.shape.rank]) for x in self._independent(rbm)]
-
-    def _log_z_of_units(self, rbm: AbstractRBM) -> tf.Tensor:
-        """`log Z` of independent units, and its variance, which is 0."""
-        zeros = [tf.zeros((1, side.width), tf.float64) for side in (rbm.visible, rbm.hidden)]
-        sides = zip((rbm.visible, rbm.hidden), zeros, (rbm.visible_bias, rbm.hidden_bias), strict=True)
-        return tf.stack([sum(side.log_partition(side.field(x, bias=bias))[0] for side, x, bias in sides), 0.0])
-
-    def _first_energies(self, rbm: AbstractRBM) -> tf.Tensor:
-        y, x = self.chains[: self.num_chains], self.chains[-self.num_chains :]
-        with at(rbm, self._independent(rbm)):
-            own = free_energy(rbm, y)
-        return tf.stack([own, free_energy(rbm, y), free_energy(rbm, x)])
-
-    def _state(self, chains: tf.Tensor | None = None) -> State:
-        rows = tf.convert_to_tensor(self.chains) if chains is None else chains
-        groups = tf.reshape(rows, (self.max_rungs + 1, self.num_chains, rows.shape[1]))
-        others = (self.gains, self.variances, self.swap_rates, self.energies)
-        return State(groups, *map(tf.convert_to_tensor, others))
-
-    def _slot(self, number: Any) -> tf.Tensor:
-        """Where the rung of that number is, from 0 for the lowest."""
-        return (tf.convert_to_tensor(self.first) + number) % self.max_rungs
 
     # --- moves
 
@@ -288,7 +173,7 @@ class TrajectoryTempering(PCD):
         own, before, _ = tf.unstack(state.energies)
         now = free_energy(rbm, tf.gather(state.chains, self._slot(self.num_rungs - 1)))
         change = tf.stack(log_ratio(own - now, own - before))
-        change = tf.where(tf.reduce_all(tf.math.is_finite(change)), change, [0.0, _UNKNOWN])
+        change = tf.where(tf.reduce_all(tf.math.is_finite(change)), change, [0.0, UNKNOWN])
         is_last = tf.cast(tf.equal(tf.range(self.max_rungs), self._slot(self.num_rungs - 1)), change.dtype)
         gains, variances = tf.unstack(tf.stack([state.gains, state.variances]) + change[:, None] * is_last)
         return state._replace(gains=gains, variances=variances, energies=tf.stack([own, now, state.energies[2]]))
@@ -304,45 +189,9 @@ class TrajectoryTempering(PCD):
         variance = tf.maximum(spread, 1e-6) / (self.num_chains * tf.maximum(number, 1))
         weight = tf.where(there, tf.maximum(variances / (variances + variance), _LEAST), 0.0)
         gains += weight * (tf.math.log(at_lower) - tf.math.log(at_upper))
-        variances = tf.minimum((1 - weight) ** 2 * variances + weight**2 * variance, _UNKNOWN)
+        variances = tf.minimum((1 - weight) ** 2 * variances + weight**2 * variance, UNKNOWN)
         rates += tf.where(there, (1 - _MEMORY) * (probability - rates), 0.0)
         return state._replace(gains=gains, variances=variances, swap_rates=rates)
-
-    def _used(self) -> tf.Tensor:
-        """Whether there is a rung in each slot, `(slots,)`."""
-        return (tf.range(self.max_rungs) - self.first) % self.max_rungs < self.num_rungs
-
-    def _log_z(self, state: State) -> tf.Tensor:
-        """`log Z` of the machine, and its variance, `(2,)`."""
-        steps = tf.where(self._used(), tf.stack([state.gains, state.variances]), 0.0)
-        return self.lowest + tf.reduce_sum(steps, 1)
-
-    def _kept(self, rbm: AbstractRBM, state: State, added: tf.Tensor) -> dict[str, tf.Tensor]:
-        """New values of the weights, and `parameters`; if a rung is `added`, it is one at the present ones."""
-        count, chains, slots = tf.convert_to_tensor(self.num_rungs), state.chains, tf.range(self.max_rungs)
-        new = self._slot(count)
-        is_new = tf.equal(slots, new) & added
-        full = added & tf.equal(count, self.max_rungs)
-        is_first = tf.cast(tf.equal(slots, self.first) & full, state.gains.dtype)
-        given_up = tf.reduce_sum(is_first * tf.stack([state.gains, state.variances]), 1)
-        moved = tf.where(tf.equal(slots, self._slot(count - 1)) & added, _MOVED, 0.0)
-        variances = state.variances + tf.cast(moved, state.variances.dtype)
-        # Where it is written depends on all that was read of the ladder: so XLA need not copy it.
-        place = tf.where(added, new, self.max_rungs)
-        shift = max(1, self.num_chains // 2)
-        chains = with_row(chains, place, tf.where(added, tf.roll(chains[-1], shift, 0), chains[-1]))
-        return {
-            "chains": tf.reshape(chains, (self.num_rows, -1)),
-            "gains": tf.where(is_new, 0.0, state.gains),
-            "variances": tf.where(is_new, 0.0, variances),
-            "swap_rates": tf.where(is_new, 1.0, state.swap_rates),
-            "energies": tf.where(added, tf.roll(tf.stack([state.energies[2]] * 3), shift, 1), state.energies),
-            "lowest": self.lowest + given_up,
-            "num_rungs": count + tf.cast(added & ~full, count.dtype),
-            "first": (self.first + tf.cast(full, count.dtype)) % self.max_rungs,
-            "place": place,
-            **{f"parameters_{i}": tf.convert_to_tensor(p) for i, p in enumerate(parameters(rbm))},
-        }
 
     # --- what training asks
 
@@ -369,13 +218,6 @@ class TrajectoryTempering(PCD):
         chains = self._moved(rbm, self._state(chains), self.num_steps, self.num_pairs).chains
         ones = tf.ones(self.num_chains, chains.dtype)
         return Samples(chains[-1], ones, {"chains": tf.reshape(chains, (self.num_rows, -1))})
-
-    def update(self, samples: Samples, gradients: list[tf.Tensor]) -> None:
-        state = dict(samples.state)
-        place = state.pop("place")
-        for i, rung in enumerate(self.rungs):
-            rung.value.scatter_update(tf.IndexedSlices(state.pop(f"parameters_{i}")[None], place[None]))
-        super().update(samples._replace(state=state), gradients)
 
     # --- what users ask
 
@@ -535,7 +377,7 @@ class TrajectoryTempering(PCD):
         return machine._as_data(machine._visible_of(states, states, False))
 
     def get_config(self) -> dict:
-        own = ("target", "max_rungs", "num_pairs")
+        own = ("target", "num_pairs")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
