@@ -3,7 +3,7 @@
     python benchmarks/trajectory.py            (no data are needed)
     python benchmarks/trajectory.py --cost     (only the time of an update)
 
-Data of two groups of 200 bits, as many cases in each: one narrow (1 bit in 100 is flipped), one wide (3 in 10). At a
+Data of two groups of so many bits (`--bits`, 500), as many cases in each: one narrow (1 bit in 100 is flipped), one wide (3 in 10). At a
 higher temperature next to nothing is left of the narrow one, so that chains find it by chance alone. A machine of 16
 hidden units learns them with `TrajectoryTempering`. Then its chains, and those of `ParallelTempering` for the same
 parameters, go on from states of the wide group at every rung: how often does a chain of the model change groups?
@@ -24,7 +24,7 @@ from timing import machine
 from keras_rbm import RBM, likelihood, samplers
 from keras_rbm.likelihood.exact import exact_draws
 
-BITS, SWEEPS, CHAINS = 200, 2000, 100
+SWEEPS, CHAINS = 2000, 100
 
 
 def cost(rounds: int) -> None:
@@ -60,23 +60,24 @@ def cost(rounds: int) -> None:
         )
 
 
-def two_groups(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def two_groups(bits: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Cases, those of the narrow group first, and the pattern that says which group a state is in."""
     rng = np.random.default_rng(seed)
-    centers = rng.integers(0, 2, (2, BITS))
-    x = [center ^ (rng.random((2000, BITS)) < rate) for center, rate in zip(centers, (0.01, 0.3), strict=True)]
+    centers = rng.integers(0, 2, (2, bits))
+    x = [center ^ (rng.random((2000, bits)) < rate) for center, rate in zip(centers, (0.01, 0.3), strict=True)]
     return np.concatenate(x).astype("float32"), (centers[0] - centers[1]).astype("float32")
 
 
-def learnt(x: np.ndarray, epochs: int) -> RBM:
+def learnt(x: np.ndarray, epochs: int, rate: float) -> RBM:
     rbm = RBM(16, sampler=samplers.TrajectoryTempering(num_chains=CHAINS, num_pairs=31), seed=0)
     rbm.adapt(x)
-    rbm.compile(keras.optimizers.SGD(0.02))
+    rbm.compile(keras.optimizers.SGD(rate))
     start = time.perf_counter()
     history = rbm.fit(x, batch_size=100, epochs=epochs, verbose=0).history
     exact, found = likelihood.exact_log_partition(rbm), rbm.sampler.log_partition(rbm)
     print(
-        f"learnt in {time.perf_counter() - start:.0f} s, {history['num_rungs'][-1]:.0f} rungs; "
+        f"learnt in {time.perf_counter() - start:.0f} s, {history['num_rungs'][-1]:.0f} rungs, of "
+        f"which the least swap {history['swap_acceptance_min'][-1]:.2f}; "
         f"log-likelihood {np.mean(-rbm.free_energy(x)) - exact:.2f}, the last epoch logged "
         f"{history['log_likelihood'][-1]:.2f}; log Z {exact:.3f}, along the ladder {found.log_z:.3f}"
     )
@@ -98,9 +99,9 @@ def in_narrow(rbm: RBM, sampler: samplers.PCD, start: np.ndarray, pattern: np.nd
     return tf.function(run, jit_compile=True, autograph=False)(tf.constant(rows)).numpy()
 
 
-def switches(epochs: int) -> None:
-    x, pattern = two_groups()
-    rbm = learnt(x, epochs)
+def switches(bits: int, epochs: int, rate: float) -> None:
+    x, pattern = two_groups(bits)
+    rbm = learnt(x, epochs, rate)
     levels = x @ pattern
     middle = (levels[:2000].mean() + levels[2000:].mean()) / 2
     exact = np.mean(exact_draws(rbm, 10_000, 0) @ pattern > middle)
@@ -125,11 +126,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cost", action="store_true", help="only the time of an update")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--bits", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=0.004)
     arguments = parser.parse_args()
     print(machine(), flush=True)
     if not arguments.cost:
-        switches(arguments.epochs)
+        switches(arguments.bits, arguments.epochs, arguments.rate)
     cost(arguments.rounds)
 
 
