@@ -5,9 +5,10 @@
 
 Data of two groups of so many bits (`--bits`, 500), as many cases in each: one narrow (1 bit in 100 is flipped), one
 wide (3 in 10). At a higher temperature next to nothing is left of the narrow one, so that chains find it by chance
-alone. A machine of 16 hidden units learns them with `TrajectoryTempering`. Then its chains, and those of `ParallelTempering` for the same
-parameters, go on from states of the wide group at every rung: how often does a chain of the model change groups?
-Prints that, how many chains are in the narrow group at the end, and how many should be, by enumeration.
+alone. A machine of 16 hidden units learns them with `TrajectoryTempering`. Then its chains, and those of
+`ParallelTempering` for the same parameters, go on from states of the wide group at every rung: how often does a chain
+of the model change groups? Prints that, how many chains are in the narrow group at the end, and how many should be, by
+enumeration.
 """
 
 from __future__ import annotations
