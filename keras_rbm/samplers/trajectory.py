@@ -55,8 +55,8 @@ class TrajectoryTempering(Rungs):
     the way, whose first rung has independent units (no weights, the biases that `adapt` gave) and is sampled exactly.
 
     Where the distribution changes by leaps as the temperature falls, `ParallelTempering` is stuck; along the trajectory
-    of learning modes come up one after the other. At each step the model's chains and those of the last rung swap, and
-    are swept; so do `num_pairs` pairs of neighbouring rungs, in turn from a random one: the rungs stay as they are, so
+    of learning modes come up one after the other. At each step the model's chains and those of the last rung are
+    swept, and swap; so do `num_pairs` pairs of neighbouring rungs, in turn from a random one: the rungs stay as they are, so
     their states are a reservoir that need not all be drawn again at each step. States `y` of a rung and `x` of the next
     swap with probability
 
@@ -73,7 +73,9 @@ class TrajectoryTempering(Rungs):
     the model moves with its parameters. So `fit` logs, for nothing, `log_partition` and, of an RBM, `log_likelihood`
     (nats a case, also of validation data); beside them `swap_acceptance` (with the last rung), `swap_acceptance_min`
     (of the pair that swaps least; near 0 the ladder is broken, and neither chains nor `log Z` can be trusted: learn
-    more slowly, or give more chains) and `num_rungs`.
+    more slowly, or give more chains) and `num_rungs`. What is logged while a model learns is too low, since gradients
+    push those chains away that they are taken at: by as much as the learning rate times the number of weights, divided
+    by `num_chains`. `log_partition(rbm, num_steps)` is without that.
 
     Args:
         num_steps: sweeps an update, at least 1.
@@ -90,9 +92,9 @@ class TrajectoryTempering(Rungs):
     Example:
 
     ```python
-    rbm = keras_rbm.RBM(500, sampler=keras_rbm.samplers.TrajectoryTempering(num_chains=100))
+    rbm = keras_rbm.RBM(500, sampler=keras_rbm.samplers.TrajectoryTempering(num_chains=1000))
     rbm.adapt(x)
-    rbm.compile(keras.optimizers.SGD(0.05))
+    rbm.compile(keras.optimizers.SGD(0.01))
     rbm.fit(x, batch_size=100, epochs=10)  # logs log_likelihood
     rbm.sampler.log_partition(rbm, num_steps=1000)
     rbm.sampler.sample(rbm, num_samples=100)
