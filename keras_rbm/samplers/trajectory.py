@@ -56,7 +56,7 @@ class TrajectoryTempering(Rungs):
 
     Where the distribution changes by leaps as the temperature falls, `ParallelTempering` is stuck; along the trajectory
     of learning modes come up one after the other. At each step the model's chains and those of the last rung are
-    swept, and swap; so do `num_pairs` pairs of neighbouring rungs, in turn from a random one: the rungs stay as they are, so
+    swept, and swap; so do `num_pairs` pairs of neighbouring rungs, in turn from a random one: rungs do not change, so
     their states are a reservoir that need not all be drawn again at each step. States `y` of a rung and `x` of the next
     swap with probability
 
