@@ -75,6 +75,10 @@ class AbstractRBM(Compiled, ABC):
         """What `visible_input` would be with other weights, of the shape of `w_rec`."""
         return tf.matmul(h, w, transpose_b=True)
 
+    def couplings(self) -> list[Any]:
+        """The variables that the weights between the groups are made of."""
+        return [self.w_rec]
+
     def weight_matrix(self) -> tf.Tensor:
         """The weights between all units, `(visible, hidden)`, float64; `w_rec`, unless that has another shape."""
         return tf.cast(self.w_rec, tf.float64)

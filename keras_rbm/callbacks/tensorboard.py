@@ -19,7 +19,7 @@ _GROUPS = {
     **dict.fromkeys(("loss", "wake_loss", "sleep_loss", "learning_rate", "steps_per_second"), "learning"),
     **dict.fromkeys(("effective_sample_size", "potential_scale_reduction", "mean_field_residual"), "sampling"),
     **dict.fromkeys(("swap_acceptance", "swap_acceptance_min"), "sampling"),
-    **dict.fromkeys(("log_partition_ais", "log_partition_reverse_ais"), "sampling"),
+    **dict.fromkeys(("log_partition", "log_partition_ais", "log_partition_reverse_ais", "num_rungs"), "sampling"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm.bennett import bennett
+from keras_rbm.likelihood.bennett import bennett
 
 #: Groups of chains, of which each is left out once for a standard error.
 _GROUPS = 20

@@ -96,7 +96,8 @@ class RBM(AbstractRBM, Coupled, Machine):
         visible, hidden: kinds of units: `"bernoulli"`, `"drelu"`, `"gaussian"`, `"relu"`, `"spin"`, a config or a
             `Unit`. An object given to two models is shared by both, with its bias (save such models one by one: Keras
             does not restore units that are shared inside one file).
-        sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, a config or a `Sampler`.
+        sampler: `"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, `"trajectory_tempering"`, a config or a
+            `Sampler`.
         tied: whether the generative weights are the transposed recognition weights. `False` gives `w_gen` values of its
             own: a pair of conditionals, for wake-sleep inside a `DBN`, without energy.
         missing_steps: Gibbs sweeps that draw missing values, at least 1, if NaN in the data is to mean missing:
@@ -174,6 +175,7 @@ class RBM(AbstractRBM, Coupled, Machine):
             )
         names = ["reconstruction_error", *self.sampler.log_names]
         names += ["pseudo_log_likelihood"] if self.visible.is_binary else []
+        names += ["log_likelihood"] if "log_partition" in self.sampler.log_names and not missing_steps else []
         self._trackers = {name: keras.metrics.Mean(name) for name in names}
 
     @property
@@ -450,6 +452,8 @@ class RBM(AbstractRBM, Coupled, Machine):
             total[2] += extra[1]
         losses = energies[:number] - energy_of_samples
         values = {"loss": losses, **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()}}
+        if "log_partition" in samples.logs:
+            values["log_likelihood"] = -energies[:number] - samples.logs["log_partition"]
         return Contrast(StepResult(values, list(zip(variables, total, strict=True)), commit), samples, field)
 
     def _offset_means(self, v: tf.Tensor, h: tf.Tensor) -> list[tf.Tensor]:

@@ -12,6 +12,7 @@ from keras_rbm.samplers.fast_pcd import FastPCD
 from keras_rbm.samplers.pcd import PCD
 from keras_rbm.samplers.sampler import Sampler, Samples
 from keras_rbm.samplers.tempering import ParallelTempering
+from keras_rbm.samplers.trajectory import LogZ, TrajectoryTempering
 
 if TYPE_CHECKING:
     from keras_rbm.samplers.kernel import BlockGibbs
@@ -22,10 +23,12 @@ __all__ = [
     "BlockGibbs",
     "Clamp",
     "FastPCD",
+    "LogZ",
     "Mixing",
     "ParallelTempering",
     "Sampler",
     "Samples",
+    "TrajectoryTempering",
     "get",
     "gibbs",
     "mixing",
@@ -33,11 +36,18 @@ __all__ = [
     "sweep",
 ]
 
-_KNOWN: dict[str, type[Sampler]] = {"cd": CD, "pcd": PCD, "fast_pcd": FastPCD, "parallel_tempering": ParallelTempering}
+_KNOWN: dict[str, type[Sampler]] = {
+    "cd": CD,
+    "pcd": PCD,
+    "fast_pcd": FastPCD,
+    "parallel_tempering": ParallelTempering,
+    "trajectory_tempering": TrajectoryTempering,
+}
 
 
 def get(identifier: Any, **kwargs: Any) -> Sampler:
-    """The sampler that a name (`"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`), a config or an object means.
+    """The sampler that a name (`"cd"`, `"pcd"`, `"fast_pcd"`, `"parallel_tempering"`, `"trajectory_tempering"`), a
+    config or an object means.
 
     Raises:
         ValueError: for anything else; the known names are listed.

@@ -63,6 +63,8 @@ class Sampler(keras.layers.Layer, ABC):
     chains: keras.Variable | None = None
     #: How many chains those are at `beta = 1`.
     num_chains: int = 0
+    #: Whether a step that is undone, since data are bad or gradients not finite, also undoes what `update` has kept.
+    undoes: ClassVar[bool] = True
 
     def __init__(self, num_steps: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)

@@ -11,6 +11,7 @@ _HIGHER = (
     "accuracy",
     "effective_sample_size",
     "frame_accuracy",
+    "log_likelihood",
     "log_likelihood_joined",
     "log_likelihood_lower",
     "log_likelihood_upper",

@@ -481,7 +481,7 @@ class Learner(Compiled, keras.Model, ABC):
         gradients = self._with_penalties(result.gradients)
         # All that is read of the parameters comes before they change, or a copy of them would be made.
         step_ok = self._faults.note(batch, [*gradients, *result.values.values(), *watched.values()])
-        kept = [*self.weights, *self.optimizer.variables]
+        kept = [*self._undone_weights(), *self.optimizer.variables]
         before = [tf.convert_to_tensor(variable) for variable in kept]
         self.optimizer.apply(gradients, self.trainable_variables)
         result.commit()
@@ -489,6 +489,12 @@ class Learner(Compiled, keras.Model, ABC):
             variable.assign(tf.where(step_ok, variable, value))
         counted = batch.weights if watch is None else batch.weights * tf.cast(watch, batch.weights.dtype)
         return {**self._track(result.values, batch.weights), **self._track(watched, counted)}
+
+    def _undone_weights(self) -> list[keras.Variable]:
+        """What is as it was before a step in which there is a fault: all but what a layer says it can keep."""
+        others = [layer.weights for layer in self._flatten_layers() if not getattr(layer, "undoes", True)]
+        kept = {id(variable) for weights in others for variable in weights}
+        return [variable for variable in self.weights if id(variable) not in kept]
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         return self._test_step(data)

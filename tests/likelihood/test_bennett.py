@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from keras_rbm.bennett import bennett
+from keras_rbm.likelihood.bennett import bennett
 
 RNG = np.random.default_rng(0)
 

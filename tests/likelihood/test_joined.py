@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_rbm import RBM
-from keras_rbm.bennett import bennett
 from keras_rbm.likelihood import LogPartition, LogPartitionBounds, ais, log_likelihood, log_partition, reverse_ais
 from keras_rbm.likelihood import exact as exact_module
+from keras_rbm.likelihood.bennett import bennett
 from keras_rbm.likelihood.partition import jackknife_error, joined_log_z, left_out
 from tests.oracles.kinds import binary_states
 from tests.oracles.machines import random_rbm, randomize

@@ -339,10 +339,14 @@ def test_get_knows_every_sampler_by_name():
         "pcd": samplers.PCD,
         "fast_pcd": samplers.FastPCD,
         "parallel_tempering": samplers.ParallelTempering,
+        "trajectory_tempering": samplers.TrajectoryTempering,
     }
     for name, cls in known.items():
         assert type(samplers.get(name)) is type(samplers.get(name.upper())) is cls
-    with pytest.raises(ValueError, match=r"'cd', 'pcd', 'fast_pcd', 'parallel_tempering'.*Received: 'tempering'"):
+    with pytest.raises(
+        ValueError,
+        match=r"'cd', 'pcd', 'fast_pcd', 'parallel_tempering', 'trajectory_tempering'.*Received: 'tempering'",
+    ):
         samplers.get("tempering")
 
 

@@ -120,7 +120,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--wake-sleep-learning-rate", type=float, metavar="X", help=f"(default: {usual.wake_sleep_learning_rate:g})")
     add("--fine-tune-learning-rate", type=float, metavar="X", help=f"(default: {usual.fine_tune_learning_rate:g})")
     add("--gibbs-steps", type=int, metavar="K", help="Gibbs sweeps an update (default: 1)")
-    add("--sampler", metavar="NAME", help="cd (the default), pcd, fast_pcd or parallel_tempering")
+    add("--sampler", metavar="NAME", help="cd (the default), pcd, fast_pcd, parallel_tempering or trajectory_tempering")
     add(
         "--binarize",
         metavar="HOW",

@@ -80,6 +80,10 @@ class Bipartite(AbstractRBM):
         """All weights between the sides, `(visible, hidden)`."""
         return self.assembled(self.dbm.kernels)
 
+    def couplings(self) -> list[Any]:
+        """The kernels between neighbouring layers."""
+        return [*self.dbm.kernels]
+
     def assembled(self, kernels: list[Any]) -> tf.Tensor:
         """Weights (or gradients) between layers as one matrix between the sides, zero where no layers meet."""
         rows = []
