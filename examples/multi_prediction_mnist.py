@@ -63,6 +63,9 @@ def main() -> None:
     dbm.fit(batches, epochs=options.epochs, validation_data=held, validation_freq=5, callbacks=[checkpoint], verbose=2)
     dbm.save(options.output / "dbm.keras")
     report("mean field", dbm.classify(x_held))
+    averaging = keras.models.load_model(options.output / "dbm.keras", compile=False)
+    averaging.multi_inference = True
+    report("mean field by multi-inference", averaging.classify(x_held))
     if not options.fine_tuning:
         return
 

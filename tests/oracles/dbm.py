@@ -113,7 +113,7 @@ class Unrolled:
 
         Args:
             known: states of data, and of labels as the last layer, by the layer's number.
-            masked: of these, which units are inferred, by the same numbers.
+            masked: of these, which units are inferred, or how far, from 0 to 1, by the same numbers.
         """
         top = len(self.kinds) - 1
         fields: list[Any] = [None] * (top + 1)
@@ -123,7 +123,7 @@ class Unrolled:
             fields[i] = biases[i] + inputs
             means[i] = mean_of(self.kinds[i], fields[i])
             if i in known:
-                means[i] = np.where(masked[i], means[i], known[i])
+                means[i] = masked[i] * means[i] + (1 - masked[i]) * known[i]
 
         def inputs(i: int) -> Any:
             below = means[i - 1] @ kernels[i - 1] if i else 0.0

@@ -79,10 +79,14 @@ class DBM(Layered):
         objective: what `fit` follows: `"joint"` the likelihood of data and labels, by its bound; `"multi_prediction"`
             how well some units are predicted from the others.
         mask_rate: of `"multi_prediction"`, with which probability a unit (of a softmax group, the group) is masked.
+        multi_inference: with `"multi_prediction"`, whether `classify` takes, at each step, the average of the data and
+            what is inferred of them: about what averaging over many masks would give, for three times the products.
         kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
-            as in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means. With
-            `"multi_prediction"` these are the means that mean field infers, centring is of them and of data and labels,
-            and the initial weights are Glorot's by default: smaller ones hand on too little of the error.
+            as in `RBM`, for all layers. Offsets start, in `adapt`, from the data's means and from those that the biases
+            of hidden and label units give them, and move at `offset_rate` from then on. The activity regularizer
+            penalises each hidden layer's means. With `"multi_prediction"` these are the means that mean field infers,
+            centring is of them and of data and labels, and the initial weights are Glorot's by default: smaller ones
+            hand on too little of the error.
 
     Raises:
         ValueError: for another objective, or a mask rate that is not between 0 and 1, if there are fewer than two
@@ -122,6 +126,7 @@ class DBM(Layered):
         seed: int | None = None,
         objective: str = "joint",
         mask_rate: float = 0.5,
+        multi_inference: bool = False,
         **kwargs: Any,
     ) -> None:
         if objective == "multi_prediction" and kwargs.get("kernel_initializer") is None:
@@ -131,7 +136,9 @@ class DBM(Layered):
             raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}")
         if isinstance(mask_rate, str) or not 0 < mask_rate < 1:
             raise ValueError(f"`mask_rate` must be between 0 and 1. Received: mask_rate={mask_rate!r}")
-        self.objective, self.mask_rate = objective, float(mask_rate)
+        if multi_inference and objective == "joint":
+            raise ValueError("`multi_inference` is for objective='multi_prediction'. Received: objective='joint'")
+        self.objective, self.mask_rate, self.multi_inference = objective, float(mask_rate), multi_inference
         if mean_field_steps is None:
             mean_field_steps = OBJECTIVES[objective]
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
@@ -364,7 +371,9 @@ class DBM(Layered):
         self._require_labels()
         v = self._as_states(v)
         if self.objective == "multi_prediction":
-            return tf.nn.log_softmax(field_of(self, self._posterior(v), len(self.groups) - 1))
+            half = {0: tf.fill(tf.shape(v), tf.constant(0.5, v.dtype))} if self.multi_inference else None
+            posterior = mean_field(self, self._known(v), self.mean_field_steps, 0.0, seen=half)
+            return tf.nn.log_softmax(field_of(self, posterior, len(self.groups) - 1))
         number = tf.shape(v)[0]
         # All classes of all cases are one batch.
         known = self._known(tf.repeat(v, self.num_classes, 0), tf.tile(tf.range(self.num_classes), [number]))
@@ -422,8 +431,13 @@ class DBM(Layered):
 
     def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         super()._adapt_to_moments(mean, variance, count)
+        if self.centered and self.offset_age == 0:  # weights are small yet
+            for offset, units in zip(self.offsets, self.groups, strict=True):
+                offset.assign(units.mean(units.field(tf.zeros((1, units.width), self.state_dtype)))[0])
+            self.offsets[0].assign(mean)
+            self.offset_age.assign(1 / self.offset_rate)  # they move at the final rate
         self.sampler.reset(self.undirected())
 
     def get_config(self) -> dict:
-        names = "mean_field_steps", "tolerance", "objective", "mask_rate"
+        names = "mean_field_steps", "tolerance", "objective", "mask_rate", "multi_inference"
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

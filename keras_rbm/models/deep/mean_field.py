@@ -43,7 +43,7 @@ def mean_field(
         tolerance: the largest change of a mean at which a fixed point counts as reached.
         tell: is told the number of each step, and the largest change in it; where nothing is compiled.
         seen: of data or label units that are known in part, by number: 1 where a unit is known, 0 where it is inferred
-            like a hidden one, `(batch, units)`.
+            like a hidden one, `(batch, units)`; of data, between, how much the state counts beside what is inferred.
 
     Reference:
         Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines", section 3.1.

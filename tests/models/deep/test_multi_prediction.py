@@ -42,7 +42,7 @@ class Cases:
             states.append(np.hstack([site.states[rng.integers(0, len(site.states), NUMBER)] for site in kind.sites]))
             masks.append(rng.integers(0, 2, (NUMBER, len(kind.sites))).astype("float64"))
             widths = [site.states.shape[1] for site in kind.sites]
-            masked.append(np.repeat(masks[-1], widths, 1).astype(bool))
+            masked.append(np.repeat(masks[-1], widths, 1))
         numbers = [0, len(kinds)][: len(parts)]
         self.known, self.masks, self.masked = (dict(zip(numbers, x, strict=True)) for x in (states, masks, masked))
         self.v, self.y = states[0], states[1].argmax(1) if self.num_classes else None
@@ -180,13 +180,15 @@ def test_masks_are_drawn_anew_in_each_step_at_the_machines_rate(monkeypatch):
 # --- classes
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["", "multi-inference"])
 @pytest.mark.parametrize("name", ["two", "three", "real data"])
-def test_classes_are_what_mean_field_infers_of_the_labels(name):
-    """In as many steps as were learnt, whether the labels are an odd layer or an even one."""
+@pytest.mark.few(3)
+def test_classes_are_what_mean_field_infers_of_the_labels(name, half):
+    """In as many steps as were learnt, whether labels are an odd layer or an even one; data count half, if asked."""
     kinds, num_classes = STACKS[name]
-    dbm, cases, top = machine(name), Cases(name), len(STACKS[name][0])
+    dbm, cases, top = machine(name, multi_inference=half), Cases(name), len(STACKS[name][0])
     start, number = parameters(dbm), top
-    masked = {0: np.zeros_like(cases.v, bool), top: np.ones((NUMBER, num_classes), bool)}
+    masked = {0: np.full(cases.v.shape, 0.5 * half), top: np.ones((NUMBER, num_classes))}
     oracle = Unrolled(kinds, num_classes, STEPS)
     fields, _ = oracle.fields_and_means(start[:number], start[number:], cases.known, masked)
     expected = fields[top] - np.log(np.exp(fields[top]).sum(1, keepdims=True))
@@ -221,11 +223,12 @@ def test_steps_are_alike_however_they_are_run(mode, masks):
 
 def test_the_next_step_after_a_reload_is_the_same(tmp_path):
     cases = Cases("two")
-    dbm = machine("two", mask_rate=0.25, dtype="float32")
+    dbm = machine("two", mask_rate=0.25, multi_inference=True, dtype="float32")
     dbm.compile(keras.optimizers.SGD(0.1, momentum=0.5), run_eagerly=True)
     dbm.train_on_batch(cases.v, cases.y)
     loaded = through_disk(dbm, tmp_path)
     assert (loaded.objective, loaded.mask_rate, loaded.mean_field_steps) == ("multi_prediction", 0.25, STEPS)
+    assert loaded.multi_inference
     for one in (dbm, loaded):
         one.reset_metrics()
     logs = [one.train_on_batch(cases.v, cases.y, return_dict=True) for one in (dbm, loaded)]
@@ -284,6 +287,10 @@ def test_defaults():
         ({"mask_rate": 1}, "mask_rate=1"),
         ({"mask_rate": float("nan")}, "mask_rate=nan"),
         ({"mask_rate": "half"}, "mask_rate='half'"),
+        (
+            {"multi_inference": True},
+            r"`multi_inference` is for objective='multi_prediction'\. Received: objective='joint'",
+        ),
     ],
 )
 def test_arguments_out_of_range(options, message):
