@@ -6,6 +6,11 @@
 No layer is pretrained. Its errors are those of mean field, which infers the label like any unit, and of a plain
 network that starts from it and is fine-tuned. A run that is interrupted goes on from its last epoch; without --validate
 the test set is read once, at the end.
+
+The whole has not been run yet; published is 0.88 % (Goodfellow, Mirza, Courville & Bengio, 2013), in hundreds of
+epochs. A short run, `--validate --cases 10000 --epochs 10 --fine-tuning 4 --dropout 0.2`, 1,000 updates with seed 0:
+validation error 10.15 % by mean field, falling still, and 7.29 % fine-tuned; 1318 and 171 s on a share of 2 very busy
+cores. An update takes 0.2 s of one core.
 """
 
 from __future__ import annotations
