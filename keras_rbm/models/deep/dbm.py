@@ -82,16 +82,16 @@ class DBM(Layered):
         multi_inference: with `"multi_prediction"`, whether `classify` takes, at each step, the average of the data and
             what is inferred of them: about what averaging over many masks would give, for three times the products.
         kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
-            as in `RBM`, for all layers. Offsets start, in `adapt`, from the data's means and from those that the biases
-            of hidden and label units give them, and move at `offset_rate` from then on. The activity regularizer
-            penalises each hidden layer's means. With `"multi_prediction"` these are the means that mean field infers,
-            centring is of them and of data and labels, and the initial weights are Glorot's by default: smaller ones
-            hand on too little of the error.
+            as in `RBM`, for all layers. With the joint objective `adapt` starts offsets from the data's means and from
+            those that the biases of hidden and label units give them; they move at `offset_rate` from then on. The
+            activity regularizer penalises each hidden layer's means. With `"multi_prediction"` these are the means that
+            mean field infers, centring is of them and of data and labels, and the initial weights are Glorot's by
+            default: smaller ones hand on too little of the error.
 
     Raises:
         ValueError: for another objective, or a mask rate that is not between 0 and 1, if there are fewer than two
-            hidden layers, if neighbours have no partition function (unbounded units
-            on both sides without a `kernel_constraint`), or as `RBM` does.
+            hidden layers, if neighbours have no partition function (unbounded units on both sides without a
+            `kernel_constraint`), or as `RBM` does.
 
     Warns:
         UserWarning: if mean field did not reach its fixed point, with the residual, at the end of `fit` and by
@@ -266,6 +266,9 @@ class DBM(Layered):
             return multi_prediction(self, known, batch.weights, self.mean_field_steps, self.mask_rate)
         return bound_gradients(self.undirected(), known, self._mean_field(known), batch.weights)
 
+    def _work(self) -> int:
+        return super()._work() * (1 if self.objective == "joint" else self.mean_field_steps)
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         history = super().fit(*args, **kwargs)
         self._warn_of(history.history.get("mean_field_residual", [0.0])[-1])
@@ -431,7 +434,7 @@ class DBM(Layered):
 
     def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         super()._adapt_to_moments(mean, variance, count)
-        if self.centered and self.offset_age == 0:  # weights are small yet
+        if self.centered and self.objective == "joint" and self.offset_age == 0:  # weights are small yet
             for offset, units in zip(self.offsets, self.groups, strict=True):
                 offset.assign(units.mean(units.field(tf.zeros((1, units.width), self.state_dtype)))[0])
             self.offsets[0].assign(mean)

@@ -270,7 +270,9 @@ def test_defaults():
     joint, dbm = DBM([30, 20]), DBM([30, 20], objective="multi_prediction")
     assert (joint.objective, joint.mean_field_steps) == ("joint", 30)
     assert (dbm.mask_rate, dbm.mean_field_steps) == (0.5, 10)
-    dbm.build((None, 40))
+    for one in (joint, dbm):
+        one.build((None, 40))
+    assert dbm._work() == 10 * joint._work(), "or progress would not show"
     np.testing.assert_allclose(np.std(dbm.kernels[0]), np.sqrt(2 / 70), rtol=0.1)
     own = DBM([3, 3], objective="multi_prediction", kernel_initializer=keras.initializers.RandomNormal(stddev=0.5))
     assert own.kernel_initializer.stddev == 0.5
