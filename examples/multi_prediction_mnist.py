@@ -8,9 +8,10 @@ network that starts from it and is fine-tuned. A run that is interrupted goes on
 the test set is read once, at the end.
 
 The whole has not been run yet; published is 0.88 % (Goodfellow, Mirza, Courville & Bengio, 2013), in hundreds of
-epochs. A short run, `--validate --cases 10000 --epochs 10 --fine-tuning 4 --dropout 0.2`, 1,000 updates with seed 0:
-validation error 10.15 % by mean field, falling still, and 7.29 % fine-tuned; 1318 and 171 s on a share of 2 very busy
-cores. An update takes 0.2 s of one core.
+epochs. A short run, `--validate --cases 10000 --epochs 10 --learning-rate 0.05 --fine-tuning 4 --dropout 0.2`, 1,000
+updates with seed 0: validation error 10.15 % by mean field, falling still, and 7.29 % fine-tuned; 1318 and 171 s on a
+share of 2 very busy cores, where an update takes 0.2 s of one core. With `--epochs 15 --learning-rate 0.1` the error by
+mean field was 7.50 % after as many updates.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, help="train on the first so many alone")
     parser.add_argument("--units", type=int, nargs="+", default=[500, 1000])
     parser.add_argument("--steps", type=int, default=10, help="of mean field, through which learning goes back")
-    parser.add_argument("--learning-rate", type=float, default=0.05)
+    parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--fine-tuning", type=int, default=50, help="epochs of the plain network")
     parser.add_argument("--dropout", type=float, default=0.4, help="of its hidden units; half as much of its inputs")
