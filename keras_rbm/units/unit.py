@@ -203,9 +203,16 @@ class Unit(keras.layers.Layer, ABC):
         """The group's own energy, `base(x) - bias . x`, `(batch,)`; `bias` as in `field`."""
         return self.base(x) - tf.reduce_sum(x * tf.cast(self.biases if bias is None else bias, x.dtype), -1)
 
-    def log_prob(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
-        """`log p(x | field)`, `(batch,)`; for states between 0 and 1 of Bernoulli units, minus the cross-entropy."""
-        return tf.reduce_sum(x * field, -1) - self.base(x) - self.log_partition(field)
+    def log_prob(self, x: tf.Tensor, field: tf.Tensor, sites: tf.Tensor | None = None) -> tf.Tensor:
+        """`log p(x | field)`, `(batch,)`; for states between 0 and 1 of Bernoulli units, minus the cross-entropy.
+
+        Args:
+            sites: 1 of those that count, 0 of others, `(batch, sites)`; all do by default.
+        """
+        log_partitions = self.log_partitions(field)
+        if sites is not None:
+            x, log_partitions = x * self.per_unit(sites), log_partitions * sites
+        return tf.reduce_sum(x * field, -1) - self.base(x) - tf.reduce_sum(log_partitions, -1)
 
     def reconstruction_error(self, x: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
         """How badly units in `field` predict `x`, `(batch,)`: minus `log_prob`, nats, or squared error."""

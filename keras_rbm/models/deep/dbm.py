@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_rbm import checks, progress, replicas
+from keras_rbm import checks, progress
 from keras_rbm import units as unit_kinds
 from keras_rbm.arguments import positive_integer
 from keras_rbm.export import Endpoint
 from keras_rbm.models.class_head import ClassHead
 from keras_rbm.models.deep.bipartite import Bipartite
+from keras_rbm.models.deep.bound import bound_gradients, drawn, variational_free_energy
 from keras_rbm.models.deep.doubling import doubled_rbms, initialize_from_rbms
 from keras_rbm.models.deep.greedy import Pretraining
 from keras_rbm.models.deep.layered import Layered
-from keras_rbm.models.deep.mean_field import Posterior, mean_field
+from keras_rbm.models.deep.mean_field import Posterior, field_of, mean_field
+from keras_rbm.models.deep.multi_prediction import multi_prediction
 from keras_rbm.models.network import plain_network
 from keras_rbm.models.rbm import RBM, with_zero_gradients
 from keras_rbm.random import Draws, spawned_seed
 from keras_rbm.samplers.chains import Clamp
-from keras_rbm.training.centering import balanced_offsets, centered_gradients, updated_offsets
 from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
-from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Array, Constraint, Count, Data, OptimizerLike, SamplerLike, UnitLike
 
+#: What a DBM can follow, and mean-field steps by default.
+OBJECTIVES = {"joint": 30, "multi_prediction": 10}
 #: Rows of data in which chains start, at most.
 _CHAIN_STARTS = 1000
 
@@ -50,11 +52,19 @@ class DBM(Layered):
     With `num_classes` a softmax group of label units is the highest layer. `fit(x, y)` then learns from labels too,
     `classify` answers by the bound with each class, and `sample(y=...)` dreams of classes.
 
+    With the objective `"multi_prediction"` all layers learn at once, without samples and without pretraining: of each
+    case some of the data's and label units, drawn anew at each step, are masked, mean field infers them like hidden
+    units from all others, in `mean_field_steps` steps, and learning goes back through these steps to minimise
+
+        - sum over masked units of log Q(unit)
+
+    `classify` then answers by mean field in as many steps, the label being masked. The sampler is not asked in `fit`.
+
     Logs of `fit`: `loss` (mean free energy of the data and hidden states drawn for them less that of the model's
-    samples, nats a case: a signal, not a measure of quality), `reconstruction_error` (as of an `RBM`; given data and
-    labels where there are some) and `mean_field_residual` (the largest change of a mean in the last mean-field step,
-    averaged over cases). With label units `evaluate` and validation log `cross_entropy` (of the classes, nats a case)
-    and `accuracy` too.
+    samples, nats a case: a signal, not a measure of quality; with `"multi_prediction"` the sum above, nats a case),
+    `reconstruction_error` (as of an `RBM`; given data and labels where there are some) and `mean_field_residual` (the
+    largest change of a mean in the last mean-field step, averaged over cases). With label units `evaluate` and
+    validation log `cross_entropy` (of the classes, nats a case) and `accuracy` too.
 
     Args:
         units: numbers of hidden units, from the lowest layer to the top; at least two.
@@ -62,19 +72,30 @@ class DBM(Layered):
         hidden: kind of all hidden units, or a list of one a layer.
         sampler: where the model's samples come from: `"pcd"`, `"cd"`, ..., a config or a `Sampler`.
         num_classes: how many label units there are, at least 2; `None` for none.
-        mean_field_steps: at most, a batch, at least 1.
-        tolerance: the largest change of a mean at which mean field has reached its fixed point; positive.
+        mean_field_steps: at most, a batch, at least 1; by default 30. With `"multi_prediction"` exactly, by default 10.
+        tolerance: the largest change of a mean at which mean field has reached its fixed point; positive. With
+            `"multi_prediction"` no step is left out.
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
+        objective: what `fit` follows: `"joint"` the likelihood of data and labels, by its bound; `"multi_prediction"`
+            how well some units are predicted from the others.
+        mask_rate: of `"multi_prediction"`, with which probability a unit (of a softmax group, the group) is masked.
+        multi_inference: with `"multi_prediction"`, whether `classify` takes, at each step, the average of the data and
+            what is inferred of them: about what averaging over many masks would give, for three times the products.
         kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
-            as in `RBM`, for all layers; the activity regularizer penalises each hidden layer's means.
+            as in `RBM`, for all layers. With the joint objective `adapt` starts offsets from the data's means and from
+            those that the biases of hidden and label units give them; they move at `offset_rate` from then on. The
+            activity regularizer penalises each hidden layer's means. With `"multi_prediction"` these are the means that
+            mean field infers, centring is of them and of data and labels, and the initial weights are Glorot's by
+            default: smaller ones hand on too little of the error.
 
     Raises:
-        ValueError: if there are fewer than two hidden layers, if neighbours have no partition function (unbounded units
-            on both sides without a `kernel_constraint`), or as `RBM` does.
+        ValueError: for another objective, or a mask rate that is not between 0 and 1, if there are fewer than two
+            hidden layers, if neighbours have no partition function (unbounded units on both sides without a
+            `kernel_constraint`), or as `RBM` does.
 
     Warns:
         UserWarning: if mean field did not reach its fixed point, with the residual, at the end of `fit` and by
-            `mean_field`.
+            `mean_field`, except with `"multi_prediction"`.
 
     Example:
 
@@ -88,7 +109,9 @@ class DBM(Layered):
 
     Reference:
         Salakhutdinov & Hinton, 2009, "Deep Boltzmann machines"; centring: Montavon & Muller, 2012, "Deep Boltzmann
-        machines and the centering trick".
+        machines and the centering trick"; Goodfellow, Mirza, Courville & Bengio, 2013, "Multi-prediction deep Boltzmann
+        machines", where labels that are masked start from their bias; here in every case from one pass upwards, as when
+        it classifies.
     """
 
     def __init__(
@@ -98,12 +121,26 @@ class DBM(Layered):
         hidden: UnitLike | Sequence[UnitLike] = "bernoulli",
         sampler: SamplerLike = "pcd",
         num_classes: int | None = None,
-        mean_field_steps: int = 30,
+        mean_field_steps: int | None = None,
         tolerance: float = 0.01,
         seed: int | None = None,
+        objective: str = "joint",
+        mask_rate: float = 0.5,
+        multi_inference: bool = False,
         **kwargs: Any,
     ) -> None:
+        if objective == "multi_prediction" and kwargs.get("kernel_initializer") is None:
+            kwargs["kernel_initializer"] = keras.initializers.GlorotNormal()  # smaller weights hand on too little
         super().__init__(units, visible, hidden, sampler, num_classes, seed, **kwargs)
+        if objective not in OBJECTIVES:
+            raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}")
+        if isinstance(mask_rate, str) or not 0 < mask_rate < 1:
+            raise ValueError(f"`mask_rate` must be between 0 and 1. Received: mask_rate={mask_rate!r}")
+        if multi_inference and objective == "joint":
+            raise ValueError("`multi_inference` is for objective='multi_prediction'. Received: objective='joint'")
+        self.objective, self.mask_rate, self.multi_inference = objective, float(mask_rate), multi_inference
+        if mean_field_steps is None:
+            mean_field_steps = OBJECTIVES[objective]
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")
         if isinstance(tolerance, (str, type(None))) or not 0 < tolerance < float("inf"):
             raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
@@ -128,7 +165,12 @@ class DBM(Layered):
 
     def _posterior(self, v: Any, y: tf.Tensor | None = None) -> Posterior:
         """Mean field given `v` `(batch, visible)` and perhaps classes `(batch,)`, in at most `mean_field_steps`."""
-        return mean_field(self, self._known(self._as_states(v), y), self.mean_field_steps, self.tolerance)
+        return self._mean_field(self._known(self._as_states(v), y))
+
+    def _mean_field(self, known: dict[int, tf.Tensor], tell: Callable[..., None] | None = None) -> Posterior:
+        """Mean field as this machine does it: to its fixed point, or exactly as it has learnt to predict."""
+        stop = self.tolerance if self.objective == "joint" else 0.0
+        return mean_field(self, known, self.mean_field_steps, stop, tell)
 
     def mean_field(self, v: Array) -> list[tf.Tensor]:
         """Means of the hidden layers given `v` `(batch, visible)`, from the lowest to the top, each `(batch, units)`.
@@ -145,12 +187,12 @@ class DBM(Layered):
             def tell(k: tf.Tensor, residual: tf.Tensor) -> None:
                 line.move(int(k), f"step {int(k)} of at most {most}", f"largest change {float(residual):.3g}")
 
-            posterior = mean_field(self, self._known(v), most, self.tolerance, tell)
+            posterior = self._mean_field(self._known(v), tell)
         self._warn_of(float(tf.reduce_max(posterior.residual)))
         return [posterior.means[i + 1] for i in range(len(self.units))]
 
     def _warn_of(self, residual: float) -> None:
-        if not residual <= self.tolerance:  # NaN, too
+        if self.objective == "joint" and not residual <= self.tolerance:  # NaN, too
             warnings.warn(
                 f"Mean field did not converge in mean_field_steps={self.mean_field_steps}: a mean still changed by "
                 f"{residual:.3g} in the last step, more than tolerance={self.tolerance:g}. Allow more steps, or look "
@@ -164,41 +206,12 @@ class DBM(Layered):
         With `log Z` it gives the variational lower bound of `log p(v)`, minus this less `log Z`.
         """
         v = self._as_states(v)
-        return self._variational(self._known(v), self._posterior(v).fields)
-
-    def _variational(self, known: dict[int, tf.Tensor], fields: dict[int, tf.Tensor]) -> tf.Tensor:
-        """The bound where independent units in `fields` stand for the even hidden layers, the best ones for the odd.
-
-        An independent layer in field f with mean m adds `log_partition(f) - f . m` for its entropy and base, and
-        `b . m`; the odd layers are summed out given these means.
-        """
-        means = {**known, **{i: self.groups[i].mean(field) for i, field in fields.items()}}
-        total = tf.add_n([self.groups[i].energy(x) for i, x in known.items()])
-        for i, field in fields.items():
-            own = tf.cast(self.groups[i].bias, field.dtype) - field
-            total -= self.groups[i].log_partition(field) + tf.reduce_sum(own * means[i], -1)
-        for i in range(1, len(self.groups), 2):
-            inputs = self._input_to(i, means)
-            if i in known:
-                total -= tf.reduce_sum(inputs * known[i], -1)
-            else:
-                total -= self.groups[i].log_partition(self.groups[i].field(inputs))
-        return total
+        return variational_free_energy(self, self._known(v), self._posterior(v).fields)
 
     def _recognition(self, v: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
         fields = self._posterior(v).fields
-        x, log_q = self._drawn({0: v}, fields, draws)
+        x, log_q = drawn(self.undirected(), {0: v}, fields, draws)
         return x, -log_q
-
-    def _drawn(
-        self, known: dict[int, tf.Tensor], fields: dict[int, tf.Tensor], draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """States of the even layers, side by side, drawn where `fields` are given, and the log-probability of these."""
-        states, log_q = dict(known), tf.zeros(tf.shape(known[0])[:1], known[0].dtype)
-        for i, field in fields.items():
-            states[i] = self.groups[i].sample(field, draws)
-            log_q += self.groups[i].log_prob(states[i], field)
-        return self.undirected().together(states), log_q
 
     def _log_score(self, v: tf.Tensor, draws: Draws) -> tf.Tensor:
         return -self.variational_free_energy(v)
@@ -218,9 +231,6 @@ class DBM(Layered):
 
     def _reconstruction_field(self, v: Any) -> tf.Tensor:
         return self._field_below(self._posterior(v).means[1])
-
-    def _field_below(self, h: tf.Tensor) -> tf.Tensor:
-        return self.visible.field(self._input_to(0, {1: h}))
 
     def call(self, inputs: Array) -> tf.Tensor:
         unused = [tf.convert_to_tensor(x) for x in (self.visible.bias, *self.visible.other_parameters)]
@@ -251,64 +261,13 @@ class DBM(Layered):
     # --- learning
 
     def _gradients(self, batch: Batch) -> StepResult:
-        v, weights, rbm = batch.v, batch.weights, self.undirected()
-        known = self._known(v, batch.y)
-        posterior = mean_field(self, known, self.mean_field_steps, self.tolerance)
-        states, log_q = self._drawn(known, posterior.fields, self.stream)
-        samples = self.sampler.negative_phase(rbm, states, weights)
-        x_model = tf.stop_gradient(samples.v)
-        biases = [layer.bias for layer in self.groups]
-        others = [x for layer in self.groups for x in layer.other_parameters]
-        variables = [*self.kernels, *biases, *others]
-        share, share_of_samples = shares(weights, samples.weights)
-        with tf.GradientTape() as tape:
-            tape.watch([variable.value for variable in variables])
-            # Less the entropy, which no parameter moves, this is a free energy.
-            losses = self._variational(known, posterior.fields) - tf.stop_gradient(log_q)
-            energy_of_samples = mean(rbm.free_energy(x_model), share_of_samples)
-            loss = mean(losses, share) - energy_of_samples
-        plain = tape.gradient(loss, [list(self.kernels), biases, others])
-        states = [posterior.means[i] for i in range(len(self.groups))]
-        extra = [] if self.activity_regularizer is None else self._activity_gradients(states, share, variables)
-        means = [*(mean(x, share) for x in states), tf.reduce_sum(share)] if self.centered else []
-        plain, extra, means, energy_of_samples = replicas.summed((plain, extra, means, energy_of_samples))
-        dws, dbs, dothers = plain
-        offsets = []
-        if self.centered:
-            some = tf.cast(means.pop() > 0, v.dtype)
-            offsets = updated_offsets(self.offsets, self.offset_age, means, some, self.offset_rate)
-            now = [tf.cast(x, dws[0].dtype) for _, x in offsets[:-1]]
-            dws, dbs = centered_gradients(dws, dbs, balanced_offsets(now, biases, self.trainable_variables))
+        known = self._known(batch.v, batch.y)
+        if self.objective == "multi_prediction":
+            return multi_prediction(self, known, batch.weights, self.mean_field_steps, self.mask_rate)
+        return bound_gradients(self.undirected(), known, self._mean_field(known), batch.weights)
 
-        def commit() -> None:
-            for variable, value in offsets:
-                variable.assign(value)
-            sides = [tf.concat([dbs[i] for i in range(first, len(dbs), 2)], 0) for first in (0, 1)]
-            self.sampler.update(samples, [rbm.assembled(dws), *sides])
-
-        total = [*dws, *dbs, *dothers]
-        if self.activity_regularizer is not None:
-            total = [a + b for a, b in zip(total, extra, strict=True)]
-        values = {
-            "loss": losses - energy_of_samples,
-            "mean_field_residual": posterior.residual,
-            **{name: tf.fill(tf.shape(weights), x) for name, x in samples.logs.items()},
-        }
-
-        def watched() -> dict[str, tf.Tensor]:
-            return {"reconstruction_error": self.visible.reconstruction_error(v, self._field_below(states[1]))}
-
-        return StepResult(values, list(zip(variables, total, strict=True)), commit, watched)
-
-    def _activity_gradients(self, means: list[tf.Tensor], share: tf.Tensor, variables: list) -> list[tf.Tensor]:
-        """Gradients of the activity regularizer's penalties, each layer's means given those of its neighbours."""
-        with tf.GradientTape() as tape:
-            penalty = tf.zeros((), share.dtype)
-            for i, layer in enumerate(self.hidden, 1):
-                beside = {j: tf.stop_gradient(means[j]) for j in (i - 1, i + 1) if j < len(means)}
-                x = layer.mean(layer.field(self._input_to(i, beside)))
-                penalty += self.activity_regularizer(replicas.whole(mean(x, share))[None])
-        return tape.gradient(penalty, [x.value for x in variables], unconnected_gradients="zero")
+    def _work(self) -> int:
+        return super()._work() * (1 if self.objective == "joint" else self.mean_field_steps)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         history = super().fit(*args, **kwargs)
@@ -406,18 +365,23 @@ class DBM(Layered):
     # --- classes
 
     def class_log_probs(self, v: Array) -> tf.Tensor:
-        """`log p(y | v)` of each class, `(batch, num_classes)`: the softmax of the variational bounds with each class.
+        """`log p(y | v)` of each class, `(batch, num_classes)`: the softmax of the variational bounds with each class,
+        or, with `"multi_prediction"`, what mean field infers of the label.
 
         Raises:
             ValueError: if there are no label units.
         """
         self._require_labels()
         v = self._as_states(v)
+        if self.objective == "multi_prediction":
+            half = {0: tf.fill(tf.shape(v), tf.constant(0.5, v.dtype))} if self.multi_inference else None
+            posterior = mean_field(self, self._known(v), self.mean_field_steps, 0.0, seen=half)
+            return tf.nn.log_softmax(field_of(self, posterior, len(self.groups) - 1))
         number = tf.shape(v)[0]
         # All classes of all cases are one batch.
         known = self._known(tf.repeat(v, self.num_classes, 0), tf.tile(tf.range(self.num_classes), [number]))
-        posterior = mean_field(self, known, self.mean_field_steps, self.tolerance)
-        scores = tf.reshape(self._variational(known, posterior.fields), (-1, self.num_classes))
+        posterior = self._mean_field(known)
+        scores = tf.reshape(variational_free_energy(self, known, posterior.fields), (-1, self.num_classes))
         return tf.nn.log_softmax(-scores)
 
     # --- leaving
@@ -470,8 +434,13 @@ class DBM(Layered):
 
     def _adapt_to_moments(self, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         super()._adapt_to_moments(mean, variance, count)
+        if self.centered and self.objective == "joint" and self.offset_age == 0:  # weights are small yet
+            for offset, units in zip(self.offsets, self.groups, strict=True):
+                offset.assign(units.mean(units.field(tf.zeros((1, units.width), self.state_dtype)))[0])
+            self.offsets[0].assign(mean)
+            self.offset_age.assign(1 / self.offset_rate)  # they move at the final rate
         self.sampler.reset(self.undirected())
 
     def get_config(self) -> dict:
-        own = {"mean_field_steps": self.mean_field_steps, "tolerance": self.tolerance}
-        return {**super().get_config(), **own}
+        names = "mean_field_steps", "tolerance", "objective", "mask_rate", "multi_inference"
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

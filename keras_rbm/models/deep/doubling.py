@@ -13,6 +13,7 @@ from keras_rbm.models.class_head import with_labels
 from keras_rbm.models.deep.layered import Layered
 from keras_rbm.models.rbm import RBM, in_words
 from keras_rbm.random import spawned_seed
+from keras_rbm.training.centering import centered_gradients
 from keras_rbm.units import Mixed, Unit
 
 
@@ -24,7 +25,12 @@ class Doubled(RBM):
         visible field = b + down * h . w_rec^T
 
     It follows the gradient of `mean F(data) - mean F(samples)`, `F(v) = base(v) - b . v - log_partition(c + up * v .
-    w_rec) / up`, so that the weights' is that of an RBM.
+    w_rec) / up`, so that the weights' is that of an RBM. Centred, its weights learn the covariance of what is on both
+    sides, and biases balance what moving offsets bring in, as often as it is felt:
+
+        dW' = dW - mu (up dc)^T - db lam^T,   db' = db - down dW' lam,   dc' = dc - up dW'^T mu
+
+    so that units whose zeros and ones are exchanged learn the same.
 
     Args:
         up, down: 1 or 2.
@@ -44,10 +50,18 @@ class Doubled(RBM):
         return self.up * super().hidden_input(v)
 
     def visible_input(self, h: tf.Tensor) -> tf.Tensor:
-        share = tf.repeat(
-            tf.constant([self.down, 1.0], h.dtype), [self.visible.width - self.num_labels, self.num_labels]
-        )
-        return share * super().visible_input(h)
+        return self._down_shares(h.dtype) * super().visible_input(h)
+
+    def _down_shares(self, dtype: tf.DType) -> tf.Tensor:
+        """How often each visible unit feels what comes from above, `(visible,)`."""
+        return tf.repeat(tf.constant([self.down, 1.0], dtype), [self.visible.width - self.num_labels, self.num_labels])
+
+    def _centered(
+        self, dw: tf.Tensor, db: tf.Tensor, dc: tf.Tensor, offsets: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        dh = self.up * dc  # by how much the hidden units' means differ
+        (dw,), (moved_b, moved_c) = centered_gradients([dw], [db, dh], offsets)
+        return dw, db + self._down_shares(db.dtype) * (moved_b - db), dc + self.up * (moved_c - dh)
 
     def _free_energy_of(self, v: tf.Tensor, hidden_field: tf.Tensor) -> tf.Tensor:
         return self.visible.energy(v) - self.hidden.log_partition(hidden_field) / self.up

@@ -63,7 +63,6 @@ BAD_ARGUMENTS = {
     "no steps": ({"mean_field_steps": 0}, r"`mean_field_steps` must be a positive integer\. Received: .*=0"),
     "negative steps": ({"mean_field_steps": -3}, r"`mean_field_steps` must be a positive integer"),
     "half steps": ({"mean_field_steps": 2.5}, r"`mean_field_steps` must be a positive integer"),
-    "steps are None": ({"mean_field_steps": None}, r"`mean_field_steps` must be a positive integer"),
     "no tolerance": ({"tolerance": 0}, r"`tolerance` must be positive\. Received: tolerance=0"),
     "negative tolerance": ({"tolerance": -0.1}, r"`tolerance` must be positive"),
     "infinite tolerance": ({"tolerance": np.inf}, r"`tolerance` must be positive"),

@@ -11,7 +11,7 @@ from keras_rbm import DBM, DBN, RBM, likelihood, samplers, units
 from keras_rbm.models.deep.doubling import Doubled
 from tests.oracles.dbm import random_dbm
 from tests.oracles.kinds import binary_states
-from tests.oracles.machines import Fixed, centered, randomize, sigmoid
+from tests.oracles.machines import Fixed, randomize, sigmoid
 from tests.support.statistics import assert_frequencies, assert_means, assert_rounded
 
 X = binary_states(5).astype("float32")
@@ -509,18 +509,67 @@ def test_chains_start_in_data_that_fit(x, message):
     assert_unchanged(dbm, before)
 
 
-def test_the_centred_gradient_of_a_doubled_rbm_by_hand():
-    """The documented transform, of the documented gradient."""
-    v, v_model = binary_states(5)[3:27:3], binary_states(5)[1::5]
-    rbm = doubled(2, 2, sampler=Fixed(v_model), offset_rate=1.0)
-    w, b, c = parts(rbm)
-    rbm.compile(keras.optimizers.SGD(0.125), run_eagerly=True)
-    rbm.train_on_batch(v)
-    p, q = sigmoid(c + 2 * v @ w), sigmoid(c + 2 * v_model @ w)
-    gradients = v_model.T @ q / len(q) - v.T @ p / len(p), v_model.mean(0) - v.mean(0), (q.mean(0) - p.mean(0)) / 2
-    gradients = centered(gradients, v.mean(0), p.mean(0))
-    for new, old, gradient in zip(parts(rbm), (w, b, c), gradients, strict=True):
-        assert_rounded(new, old - 0.125 * gradient)
+#: What is doubled, and how many of the visible units are labels.
+DOUBLED = [(2, 2, 0), (1, 2, 3), (2, 1, 0), (1, 2, 0), (1, 1, 0)]
+
+
+def cases(labels: int) -> list[np.ndarray]:
+    """Two batches and samples of the model, whose means differ, with classes to their right."""
+    found = [binary_states(5)[rows] for rows in ([31, 15, 7, 29, 30, 27, 1], [3, 19, 31, 30], [3, 17, 30, 8, 21])]
+    return [np.hstack([v, np.eye(labels)[np.arange(len(v)) % labels]]) if labels else v for v in found]
+
+
+def trained(start: list[np.ndarray], batches: list[np.ndarray], v_model: np.ndarray, *shape: int) -> Doubled:
+    """Two steps from these parameters."""
+    rbm = doubled(*shape, sampler=Fixed(v_model), offset_rate=0.25)
+    for variable, value in zip((rbm.w_rec, rbm.visible.bias, rbm.hidden.bias), start, strict=True):
+        variable.assign(value)
+    rbm.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+    for v in batches:
+        rbm.train_on_batch(v)
+    return rbm
+
+
+@pytest.mark.parametrize(("up", "down", "labels"), DOUBLED)
+def test_centring_is_the_plain_step_of_a_machine_whose_states_are_centred(up, down, labels):
+    """Whose units feel the differences of states and offsets, once or twice; biases balance it when offsets move."""
+    *batches, v_model = cases(labels)
+    share = np.repeat([down, 1.0], [5, labels])
+    start = parts(doubled(up, down, labels))
+    w, b, c = start
+    mu, lam = np.zeros(5 + labels), np.zeros(4)
+    for step, v in enumerate(batches):
+        h, h_model = (sigmoid(c + up * x @ w) for x in (v, v_model))
+        mu, lam = mu + (v.mean(0) - mu) / (1 + step), lam + (h.mean(0) - lam) / (1 + step)
+        b_centred, c_centred = b + share * (w @ lam), c + up * mu @ w
+        w = w + 0.5 * ((v - mu).T @ (h - lam) / len(v) - (v_model - mu).T @ (h_model - lam) / len(v_model))
+        b_centred = b_centred + 0.5 * (v.mean(0) - v_model.mean(0))
+        c_centred = c_centred + 0.5 * (h.mean(0) - h_model.mean(0)) / up
+        b, c = b_centred - share * (w @ lam), c_centred - up * mu @ w
+    for found, expected in zip(parts(trained(start, batches, v_model, up, down, labels)), (w, b, c), strict=True):
+        assert_rounded(found, expected)
+
+
+@pytest.mark.parametrize("sides", [(True, True), (True, False), (False, True)], ids=["both", "visible", "hidden"])
+@pytest.mark.parametrize(("up", "down", "labels"), DOUBLED)
+@pytest.mark.few(9)
+def test_pretraining_is_blind_to_flipped_units(up, down, labels, sides):
+    """Zeros and ones exchanged, of all units but the labels, and parameters that say the same: so do those learnt."""
+    share, flips = np.repeat([down, 1.0], [5, labels]), np.repeat([sides[0], False], [5, labels])
+
+    def flipped(w, b, c):
+        w, b, c = np.where(flips[:, None], -w, w), np.where(flips, -b, b), c + up * w[flips].sum(0)
+        return [-w, b + share * w.sum(1), -c] if sides[1] else [w, b, c]
+
+    *batches, v_model = cases(labels)
+    start = parts(doubled(up, down, labels))
+    rbm = trained(start, batches, v_model, up, down, labels)
+    *mirrored, mirrored_model = (np.abs(flips - v) for v in (*batches, v_model))
+    twin = trained(flipped(*start), mirrored, mirrored_model, up, down, labels)
+    for found, expected in zip(parts(twin), flipped(*parts(rbm)), strict=True):
+        assert_rounded(found, expected)
+    assert_rounded(twin.visible_offset, np.abs(flips - np.array(rbm.visible_offset)))
+    assert_rounded(twin.hidden_offset, np.abs(sides[1] - np.array(rbm.hidden_offset)))
 
 
 def test_a_deep_machine_of_the_mean_field_tests_can_be_pretrained():
