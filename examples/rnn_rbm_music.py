@@ -24,6 +24,9 @@ accuracy; seed 0, seconds of training on one of 2 very busy cores. "best" is the
     Piano-midi.de  best     -6.277  -6.262   24.17 %  29.58 %    556 s
     MuseData       best     -5.387  -5.351   29.71 %  35.27 %    861 s  (20,000 of the frames)
 
+Dropout of the recurrence brought JSB's chorales nothing in half as many epochs (150, --gibbs-steps 10 --every 25):
+validation tunes, by reverse AIS after 125 epochs, -6.31 with --dropout 0.3 and -6.20 without, both still rising.
+
 On 500 test frames of Nottingham ten times the temperatures, and sweeps before reverse AIS, give -2.033 and -2.013;
 the quick setting gave -2.123 and -1.933. On those of JSB's paper set-up: -7.441 and -7.441, for -7.451 and -7.443.
 
@@ -113,6 +116,7 @@ def main() -> None:
     add("--units", type=int, default=150)
     add("--cell", choices=["SimpleRNN", "LSTM", "GRU"], default="SimpleRNN")
     add("--recurrent", type=int, default=100, help="units of the recurrence")
+    add("--dropout", type=float, default=0.0, help="of the recurrence's inputs and of its state")
     add("--transpose", type=int, default=0, help="semitones up or down, drawn anew for each sequence and epoch")
     add("--pretrain", type=int, default=0, help="epochs on frames, and then of the recurrence")
     add("--gibbs-steps", type=int, default=15)
@@ -138,7 +142,9 @@ def main() -> None:
     if options.rtrbm:
         model = keras_rbm.RTRBM(options.units, sampler=sampler, seed=SEED)
     else:
-        layer = getattr(keras.layers, options.cell)(options.recurrent, seed=SEED)
+        layer = getattr(keras.layers, options.cell)(
+            options.recurrent, dropout=options.dropout, recurrent_dropout=options.dropout, seed=SEED
+        )
         model = keras_rbm.RNNRBM(options.units, layer, sampler=sampler, seed=SEED)
     options.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
