@@ -53,7 +53,8 @@ def main() -> None:
             dbn, test, states, num_temperatures=options.temperatures, burn_in=options.temperatures, verbose=0
         )
         print(
-            f"bound after {stage}: {result.lower:.2f} (by reverse AIS) and {result.upper:.2f} (by AIS) nats a case",
+            f"bound after {stage}: {result.joined:.2f} +- {result.standard_error:.2f} nats a case, both directions "
+            f"joined ({result.lower:.2f} by reverse AIS, {result.upper:.2f} by AIS)",
             flush=True,
         )
 

@@ -304,7 +304,7 @@ def test_layer_sizes(sizes):
     "make", [lambda u: RBM(3, visible=u), lambda u: RBM(3, hidden=u), units.get, lambda u: DBN([3, 2], u)]
 )
 def test_unknown_units(make, value):
-    with pytest.raises(ValueError, match=r"'bernoulli', 'gaussian'.*Received: " + re.escape(repr(value))):
+    with pytest.raises(ValueError, match=r"'bernoulli', 'drelu', 'gaussian'.*Received: " + re.escape(repr(value))):
         make(value)
 
 
