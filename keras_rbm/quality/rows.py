@@ -125,7 +125,7 @@ def _checked_labels(labels: Any, number: int) -> np.ndarray | None:
     if classes.shape != (number,):
         raise ValueError(
             f"`labels` must be one class a row of `x`, ({number},). Received: shape={classes.shape}. Turn one-hot ones "
-            "into numbers by labels.argmax(1)."
+            "into numbers by labels.argmax(1), a column by labels[:, 0]."
         )
     if len(np.unique(classes)) < 2:
         raise ValueError(f"`labels` must be of at least 2 classes. Received: all are {classes[0]}")

@@ -240,7 +240,7 @@ class TrajectoryTempering(Rungs):
             options: as in the class.
 
         Raises:
-            TypeError: if one is no machine of this package.
+            TypeError: if one is no machine of this package, or they are no list.
             ValueError: if there are none, one is not built or of another size, or no ladder leads there.
 
         Example:
@@ -251,6 +251,8 @@ class TrajectoryTempering(Rungs):
         sampler.sample(machines[-1], num_samples=100)
         ```
         """
+        if isinstance(machines, Scored):
+            raise TypeError(f"A ladder leads along a list of machines. Received: {type(machines).__name__}. Give [it].")
         if not machines:
             raise ValueError("A ladder leads to a machine. Received: machines=[]")
         rbms = [checked_model(machine).undirected() for machine in machines]
@@ -331,7 +333,13 @@ class TrajectoryTempering(Rungs):
         return run(self._state() if state is None else state, tf.constant(num_steps))
 
     def _checked(self, model: Scored) -> Any:
-        if self._owner() is not checked_model(model).undirected():
+        rbm = checked_model(model).undirected()
+        if not self.built:
+            raise ValueError(
+                "A ladder belongs to a built machine. Received: a sampler that no machine has. Build the machine that "
+                "has it (fit, adapt or build), or use TrajectoryTempering.from_trajectory."
+            )
+        if self._owner() is not rbm:
             raise ValueError("A ladder leads to one machine. Received: another one than that which it was built to.")
         return model
 
@@ -341,16 +349,18 @@ class TrajectoryTempering(Rungs):
         Args:
             model: that whose sampler this is.
             num_steps: sweeps of all rungs at the present parameters, that the estimate is to come from beside what is
-                known; the ladder itself stays as it is. 0 takes what is known after the last update.
+                known; the ladder itself stays as it is, and so does the random state. 0 takes what is known after the
+                last update.
 
         Raises:
             TypeError: if the model is no machine of this package.
             ValueError: if it is another one, or `num_steps` no such number.
         """
-        self._checked(model)
-        state = self._followed(model.undirected(), self._state())
+        rbm = self._checked(model).undirected()
+        state = self._followed(rbm, self._state())
         if num_steps != 0 or isinstance(num_steps, bool):
-            state = self._simulated(model.undirected(), positive_integer(num_steps, "num_steps"), state)
+            with set_aside([rbm.stream], "log_partition"):
+                state = self._simulated(rbm, positive_integer(num_steps, "num_steps"), state)
         log_z, variance = self._log_z(state).numpy().tolist()
         return LogZ(log_z, variance**0.5)
 

@@ -318,6 +318,7 @@ def test_the_ladder_to_a_trained_machine():
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(other.stream.key, key)
     assert abs(sampler.log_partition(other, 50).log_z - exact.log_z) < 0.15
+    np.testing.assert_array_equal(other.stream.key, key)  # asking does not change the training that goes on
     assert_distributed(sampler.sample(other, 150, 100), exact)
 
 
@@ -361,6 +362,10 @@ def test_what_cannot_have_a_ladder():
         a.sampler.sample(a, 0)
     with pytest.raises(ValueError, match="`num_steps` must be a positive integer"):
         a.sampler.log_partition(a, -1)
+    with pytest.raises(ValueError, match=r"belongs to a built machine.*from_trajectory"):
+        samplers.TrajectoryTempering().log_partition(a)
+    with pytest.raises(TypeError, match=r"list of machines\. Received: RBM\. Give \[it\]"):
+        samplers.TrajectoryTempering.from_trajectory(a)
     with pytest.raises(ValueError, match=r"leads to a machine. Received: machines=\[\]"):
         samplers.TrajectoryTempering.from_trajectory([])
     with pytest.raises(ValueError, match=r"have its size. Received: .*\(5, 4\).*\(5, 3\)"):
