@@ -152,7 +152,7 @@ def test_a_plain_network_goes_on_bit_for_bit(tmp_path):
     assert_equal(resumed, whole)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("deep", "layer"), [(DBN, 1), (DBM, 0), (DBN, 0), (DBM, 1)])
 def test_pretraining_goes_on_bit_for_bit(deep, layer, tmp_path):
     """Killed in one of the layers; those that are finished are not trained again."""

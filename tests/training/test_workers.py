@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 HERE = Path(__file__).parent
 
@@ -51,6 +52,7 @@ def test_two_workers(tmp_path):
     assert ended(tmp_path, workers) == [0, 0], said(tmp_path)
 
 
+@pytest.mark.slow
 def test_workers_of_which_one_was_killed_end_where_they_would_have_ended(tmp_path):
     """The other one ends with an error; both are started again, and go on after the last checkpoint."""
 
