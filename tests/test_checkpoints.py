@@ -186,6 +186,7 @@ def test_pretraining_goes_on_bit_for_bit(deep, layer, tmp_path):
     assert trained.epochs == (2 - layer) * EPOCHS - KILLED_AFTER
 
 
+@pytest.mark.slow
 def test_pretraining_of_a_recurrence_goes_on_bit_for_bit(tmp_path):
     class KillSecond(Kill):
         def on_train_batch_end(self, batch, logs=None):

@@ -98,7 +98,7 @@ def assert_mirrored(model) -> None:
 
 
 #: Of these a step differs little from that of others: they are slow tests.
-LIKE_OTHERS = ("RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM", "conv DBN")
+LIKE_OTHERS = ("RBM, CD", "RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM", "ClassificationRBM", "conv DBN")
 ROUNDED = {"rtol": 1e-9, "atol": 1e-12}
 
 
@@ -153,7 +153,7 @@ def test_pretraining_is_that_of_one_device(model, monkeypatch):
     "optimizer",
     [
         lambda: keras.optimizers.AdamW(0.1, clipnorm=0.1),
-        lambda: keras.optimizers.Nadam(0.1),
+        pytest.param(lambda: keras.optimizers.Nadam(0.1), marks=pytest.mark.slow),
         lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=3),
     ],
     ids=["clipped", "nadam", "accumulated"],
