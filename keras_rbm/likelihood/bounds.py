@@ -104,15 +104,16 @@ def log_likelihood(
     scores = scores_of(model, x, num_samples if model._has_drawn_bound else 1, seed)
     data = x if data is None else data
     bounds = _log_partition(model, data, num_chains, num_temperatures, betas, burn_in, seed, verbose)
-    low, high, joined = (estimate.log_z for estimate in (*bounds, bounds.joined))
+    joined = bounds.joined
+    low, high = (side.log_z for side in bounds)
     return LogLikelihood(
-        joined=float(scores.mean() - joined),
-        standard_error=bounds.joined.standard_error,
+        joined=float(scores.mean() - joined.log_z),
+        standard_error=joined.standard_error,
         lower=float(scores.mean() - high),
         upper=float(scores.mean() - low),
         variational=model is not model.undirected(),
         log_partition=bounds,
-        per_case=scores - joined,
+        per_case=scores - joined.log_z,
         per_case_lower=scores - high,
         per_case_upper=scores - low,
     )

@@ -103,16 +103,13 @@ class LogPartitionBounds(NamedTuple):
 def left_out(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """What Bennett's ratio makes of log-weights `(..., chains)` without each of their groups, `(groups, ...)`."""
     number = min(_GROUPS, forward.shape[-1], backward.shape[-1])
-    parts = [np.arange(side.shape[-1]) % number for side in (forward, backward)]
-    kept = (
-        [side[..., part != group] for side, part in zip((forward, backward), parts, strict=True)]
-        for group in range(number)
-    )
-    return (
-        np.stack([joined_log_z(*sides) for sides in kept])
-        if number > 1
-        else np.full((1, *forward.shape[:-1]), math.nan)
-    )
+    if number == 1:
+        return np.full((1, *forward.shape[:-1]), math.nan)
+
+    def without(group: int, side: np.ndarray) -> np.ndarray:
+        return side[..., np.arange(side.shape[-1]) % number != group]
+
+    return np.stack([joined_log_z(without(group, forward), without(group, backward)) for group in range(number)])
 
 
 def jackknife_error(estimates: np.ndarray) -> np.ndarray:

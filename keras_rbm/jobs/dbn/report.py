@@ -58,12 +58,13 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     )
     found: dict[str, str] = {}
     found[what] = measures.of_likelihood(result, "case")
+    joined = result.log_partition.joined
     if result.exact:
-        log_z = result.log_partition.joined.log_z
+        log_z = joined.log_z
         found["log Z, exact"] = Measure(f"{log_z:.3f}", nats=log_z)
     else:
         forward, backward = result.log_partition
-        for name, z in (("both", result.log_partition.joined), ("AIS", forward), ("reverse AIS", backward)):
+        for name, z in (("both", joined), ("AIS", forward), ("reverse AIS", backward)):
             found[f"log Z by {name} ({z.kind})"] = Measure(
                 f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
                 f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains",
