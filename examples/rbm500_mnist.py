@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=0.05)
     parser.add_argument("--l2", type=float, default=1e-4)
     parser.add_argument("--gibbs-steps", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a model that another run left, to learn on from its weights")
     parser.add_argument("--output", type=Path, default=Path("saved_models/rbm500-mnist"))
     options = parser.parse_args()
     data = keras_rbm.load("mnist")
@@ -43,6 +44,8 @@ def main() -> None:
         seed=SEED,
     )
     rbm.adapt(train)
+    if options.start:
+        rbm.copy_weights_from(keras.models.load_model(options.start, compile=False))
     num_steps = options.epochs * (len(train) // BATCH)
     rbm.compile(keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(options.learning_rate, num_steps, 0.0)))
     options.output.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,10 @@ def fixed_seed() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def let_go(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The machines that a module keeps, and the functions compiled for them, go with it."""
+    """The machines that a module keeps, and the functions compiled for them, go with it.
+
+    What is still there then stays: the next collections need not look at a million objects each time.
+    """
     yield
     import keras
 
@@ -57,3 +60,4 @@ def let_go(request: pytest.FixtureRequest) -> Iterator[None]:
             value.cache_clear()
     keras.backend.clear_session()
     gc.collect()
+    gc.freeze()
