@@ -164,7 +164,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         check_bounded(self.visible, self.hidden, self.kernel_constraint)
         if missing_steps != 0 or isinstance(missing_steps, bool):
             positive_integer(missing_steps, "missing_steps")  # 0 is for none
-        self.missing_steps = missing_steps
+        self.missing_steps = self._missing = missing_steps
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
         self.tied = tied
         self.dropout, self.drop_connect = checked_rate(dropout, "dropout"), checked_rate(drop_connect, "drop_connect")

@@ -15,10 +15,7 @@ from keras_rbm.random import Draws
 from keras_rbm.types import Beta, Bias, Constraint, Initializer, Regularizer
 
 #: What to do when data have NaN where it is not allowed.
-_OF_MISSING = (
-    "Fill in or remove missing values, or give RBM(missing_steps=10), which draws them (of a softmax group all are "
-    "missing or none)."
-)
+_OF_MISSING = "Fill in or remove missing values."
 
 
 def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
