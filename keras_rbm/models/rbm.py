@@ -26,7 +26,7 @@ from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Array, Beta, Constraint, Count, SamplerLike, UnitLike
-from keras_rbm.units.unit import as_dtype
+from keras_rbm.units.unit import as_dtype, in_words
 
 
 def check_bounded(
@@ -583,9 +583,3 @@ class RBM(AbstractRBM, Coupled, Machine):
             "dropout": self.dropout,
             "drop_connect": self.drop_connect,
         }
-
-
-def in_words(kind: tuple) -> str:
-    """A kind of units, for messages."""
-    name, *details = kind
-    return f"{name}({', '.join(in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name

@@ -23,6 +23,12 @@ def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(np.asarray(value) if isinstance(value, (int, float, list)) else value, dtype)
 
 
+def in_words(kind: tuple) -> str:
+    """A `Unit.kind`, for messages."""
+    name, *details = kind
+    return f"{name}({', '.join(in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name
+
+
 class Unit(keras.layers.Layer, ABC):
     """A group of stochastic units, which owns its bias and answers questions about itself.
 
