@@ -14,6 +14,9 @@ import tensorflow as tf
 from keras_rbm.units import Unit
 
 _CHUNK = 4096
+#: What to do about missing values where a model takes them, or would with an argument more.
+_OF_GAPS = "Of a softmax group all are missing, or none."
+_WITH_STEPS = f"Or give missing_steps=10, which draws them. {_OF_GAPS}"
 _UNKNOWN_MEMORY = 2**40  # where a system does not tell
 
 
@@ -85,11 +88,12 @@ def as_array(x: Any, shape_error: Callable[[Any], ValueError | None]) -> np.ndar
     return x
 
 
-def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: bool = False) -> None:
+def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: int | None = None) -> None:
     """Looks at all rows of `x`, a chunk at a time.
 
     Args:
-        missing: whether NaN is allowed, as a value that is missing.
+        missing: the model's `missing_steps`: with some, NaN is allowed, as a value that is missing; `None` where there
+            is no such argument, or it does not help.
 
     Raises:
         ValueError: if there are values outside the units' domain.
@@ -104,14 +108,18 @@ def check_domain(x: np.ndarray | tf.Tensor, units: Unit, dtype: str, missing: bo
         raise domain_error(units, np.concatenate(bad), missing)
 
 
-def in_domain(units: Unit, x: tf.Tensor, missing: bool = False) -> tf.Tensor:
+def in_domain(units: Unit, x: tf.Tensor, missing: int | None = None) -> tf.Tensor:
     """Whether each row of `x` `(batch, units)` can be data; where asked for, NaN means missing; `(batch,)`."""
     return units.in_domain(units.fill(x) if missing else x)
 
 
-def domain_error(units: Unit, x: np.ndarray, missing: bool = False) -> ValueError:
+def domain_error(units: Unit, x: np.ndarray, missing: int | None = None) -> ValueError:
     """What is wrong with rows that are not `in_domain`."""
-    return units.domain_error(units.fill(tf.constant(x)).numpy() if missing else x)
+    x = units.fill(tf.constant(x)).numpy() if missing else x
+    error = units.domain_error(x)
+    if missing is None or not np.isnan(x).any():
+        return error
+    return ValueError(f"{error} {_OF_GAPS if missing else _WITH_STEPS}")
 
 
 def memory() -> int:

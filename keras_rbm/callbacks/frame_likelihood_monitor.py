@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.likelihood import frame_log_likelihood
-from keras_rbm.likelihood.frames import ScoredFrames
+from keras_rbm.likelihood.frames import ScoredFrames, checked_frames
 
 
 class FrameLikelihoodMonitor(keras.callbacks.Callback):
@@ -59,7 +59,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
         }
         self._options: dict[str, Any] = {
             **{name: positive_integer(count, name) for name, count in counts.items()},
-            "seed": seed,
+            "seed": checked_seed(seed),
             "verbose": 0,
         }
         self._last: dict[str, float] = {}
@@ -71,7 +71,7 @@ class FrameLikelihoodMonitor(keras.callbacks.Callback):
                 f"Frames have likelihoods in an RNNRBM or an RTRBM. Received: {type(self.model).__name__}. Use "
                 "LikelihoodMonitor."
             )
-        self.model._checked_sequences(self._x, self._mask)
+        checked_frames(self.model, self._x, self._mask)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if epoch % self.every == 0 or not self._last:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from keras_rbm.arguments import positive_integer
+from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.likelihood import log_likelihood
-from keras_rbm.scored import checked_model
+from keras_rbm.likelihood.bounds import check_scoring
 
 
 class LikelihoodMonitor(keras.callbacks.Callback):
@@ -30,7 +31,8 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         num_samples, num_chains, num_temperatures, burn_in, seed: as in `likelihood.log_likelihood`.
 
     Raises:
-        ValueError: if a count is not positive, or if the machine has no likelihood.
+        TypeError, ValueError: as `likelihood.log_likelihood` does, or if `x` or `data` can be read only once; before
+            the first step.
 
     Example:
 
@@ -60,6 +62,12 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         self._x, self._data = x, data
         if x is None:
             raise ValueError("LikelihoodMonitor needs cases to score. Received: x=None")
+        for name, rows in (("x", x), ("data", data)):
+            if isinstance(rows, Iterator):
+                raise TypeError(
+                    f"`{name}` is read more than once. Received: {type(rows).__name__}. Give an array or a "
+                    "tf.data.Dataset."
+                )
         counts = {
             "num_samples": num_samples,
             "num_chains": num_chains,
@@ -68,18 +76,17 @@ class LikelihoodMonitor(keras.callbacks.Callback):
         }
         self._options: dict[str, Any] = {
             **{name: positive_integer(count, name) for name, count in counts.items()},
-            "seed": seed,
-            "verbose": 0,
+            "seed": checked_seed(seed),
         }
         self._last: dict[str, float] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Refuses, before the first step, a machine without likelihood, or cases that it cannot take."""
-        next(checked_model(self.model)._checked_batches(self._x), None)
+        """Refuses, before the first step, what `log_likelihood` would refuse after it."""
+        check_scoring(self.model, self._x, self._data, **self._options)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if epoch % self.every == 0 or not self._last:
-            result = log_likelihood(self.model, self._x, self._data, **self._options)
+            result = log_likelihood(self.model, self._x, self._data, **self._options, verbose=0)
             self._last = {
                 "log_likelihood_joined": result.joined,
                 "log_likelihood_lower": result.lower,

@@ -30,9 +30,11 @@ def of_likelihood(found: LogLikelihood | FrameLogLikelihood, unit: str) -> Measu
     """A log-likelihood a case or a frame: both directions joined, and each by itself."""
     if found.exact:
         return Measure(f"{found.joined:.3f} nats a {unit} (log Z is exact)", nats=found.joined)
+    error = "" if math.isnan(found.standard_error) else f" +- {found.standard_error:.2f}"
+    unknown = "" if error else "; a single chain has no standard error"
     return Measure(
-        f"{found.joined:.2f} +- {found.standard_error:.2f} nats a {unit}, both directions joined ({found.lower:.2f} by "
-        f"reverse AIS, {found.upper:.2f} by AIS)",
+        f"{found.joined:.2f}{error} nats a {unit}, both directions joined ({found.lower:.2f} by "
+        f"reverse AIS, {found.upper:.2f} by AIS{unknown})",
         nats=found.joined,
         standard_error=found.standard_error,
         lower_nats=found.lower,

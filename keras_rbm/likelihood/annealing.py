@@ -62,7 +62,7 @@ def ais(
             are summed out: those that are fewer units.
         data: training data, an array or a `tf.data.Dataset` of batches, whose means give the visible biases at the
             independent end; without data, the model's own visible biases.
-        num_chains: at least 1.
+        num_chains: at least 1; of a single one there is no standard error: it is NaN.
         num_temperatures: steps from 0 to 1, at least 1, closer towards 1, where chains mix slowly: 40 % of them are
             beyond 0.9.
         betas: increasing inverse temperatures from 0 to 1, instead.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,8 +29,8 @@ class LogLikelihood:
 
     Args:
         joined: from both directions by Bennett's acceptance ratio: the figure to quote; the exact one where `log Z` is.
-        standard_error: of `joined`, because of `log Z`; 0 where that is exact. (That there are so many cases only is
-            not in it: see the deviation of `per_case`.)
+        standard_error: of `joined`, because of `log Z`; 0 where that is exact, NaN of a single chain. (That there are
+            so many cases only is not in it: see the deviation of `per_case`.)
         lower: from reverse AIS, which tends to be harsh; the exact figure where `log Z` is exact.
         upper: from AIS, which tends to flatter; the exact figure where `log Z` is exact.
         variational: whether all are those of a DBN's or a DBM's variational lower bound instead of its log-likelihood.
@@ -98,9 +99,7 @@ def log_likelihood(
     Reference:
         Salakhutdinov & Murray, 2008, "On the quantitative analysis of deep belief networks", sections 4.1 and 5.
     """
-    check_arguments(model, num_chains, num_temperatures, betas, seed)
-    positive_integer(num_samples, "num_samples")
-    positive_integer(burn_in, "burn_in")
+    _check_arguments(model, num_samples, num_chains, num_temperatures, betas, burn_in, seed)
     scores = scores_of(model, x, num_samples if model._has_drawn_bound else 1, seed)
     data = x if data is None else data
     bounds = _log_partition(model, data, num_chains, num_temperatures, betas, burn_in, seed, verbose)
@@ -117,6 +116,23 @@ def log_likelihood(
         per_case_lower=scores - high,
         per_case_upper=scores - low,
     )
+
+
+def check_scoring(
+    model: Scored,
+    x: Data,
+    data: Data | None,
+    num_samples: int,
+    num_chains: int,
+    num_temperatures: int,
+    burn_in: int,
+    seed: int,
+) -> None:
+    """Refuses what `log_likelihood` refuses on its way, all data being read, before anything is computed."""
+    _check_arguments(model, num_samples, num_chains, num_temperatures, None, burn_in, seed)
+    for batches in (_states(model, x), () if data is None else model._checked_batches(data)):
+        for _ in batches:
+            pass
 
 
 def log_partition(
@@ -143,9 +159,22 @@ def log_partition(
     print(f"{bounds.joined.log_z:.2f} +- {bounds.joined.standard_error:.2f}")
     ```
     """
-    check_arguments(model, num_chains, num_temperatures, betas, seed)
-    positive_integer(burn_in, "burn_in")
+    _check_arguments(model, 1, num_chains, num_temperatures, betas, burn_in, seed)
     return _log_partition(model, data, num_chains, num_temperatures, betas, burn_in, seed, verbose)
+
+
+def _check_arguments(
+    model: Scored,
+    num_samples: int,
+    num_chains: int,
+    num_temperatures: int,
+    betas: Betas | None,
+    burn_in: int,
+    seed: int,
+) -> None:
+    check_arguments(model, num_chains, num_temperatures, betas, seed)
+    positive_integer(num_samples, "num_samples")
+    positive_integer(burn_in, "burn_in")
 
 
 def _log_partition(
@@ -181,14 +210,21 @@ def scores_of(model: Scored, x: Data, num_samples: int, seed: int) -> np.ndarray
     """`log p*(v)` of each case before the partition function is taken off, or its variational bound, float64."""
     score = model._as_function(_score)
     key, scores = key_of(seed, Use.SCORES), []
-    for i, batch in enumerate(model._checked_batches(x)):
-        v = model._as_states(batch)
-        check_states(model.visible, v)
+    for i, v in enumerate(_states(model, x)):
         keys = [key_at(key, i * num_samples + j) for j in range(num_samples)]
         scores.append(np.mean([score(v, key) for key in keys], 0, dtype="float64"))
-    if not scores:
-        raise ValueError("Data must have at least one row. Received: none")
     return np.concatenate(scores)
+
+
+def _states(model: Scored, x: Data) -> Iterator[tf.Tensor]:
+    """Batches of cases, states all of them; there is one."""
+    v = None
+    for batch in model._checked_batches(x):
+        v = model._as_states(batch)
+        check_states(model.visible, v)
+        yield v
+    if v is None:
+        raise ValueError("Data must have at least one row. Received: none")
 
 
 def check_states(units: Unit, v: tf.Tensor) -> None:

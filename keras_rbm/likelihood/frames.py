@@ -86,7 +86,8 @@ class FrameLogLikelihood:
 
     Args:
         joined: from both directions by Bennett's acceptance ratio: the figure to quote; the exact one where `exact`.
-        standard_error: of `joined`, because of partition functions, from independent groups of chains.
+        standard_error: of `joined`, because of partition functions, from independent groups of chains; NaN of a single
+            chain a frame, 0 where `exact`.
         lower: from reverse AIS, which tends to be harsh; the exact figure where `exact`.
         upper: from AIS, which tends to flatter; the exact figure where `exact`.
         accuracy: expected accuracy, in [0, 1], when frames are drawn from `p(v_t | past)`: true positives over true
@@ -135,8 +136,8 @@ def frame_log_likelihood(
         model: an RNNRBM or an RTRBM.
         x: whole sequences, `(batch, time, visible)`: the recurrence starts from nothing at each.
         mask: booleans `(batch, time)`, False where a frame is padding.
-        num_chains, num_temperatures, betas: of both directions, a frame, as in `ais`; these temperatures are equally
-            spaced.
+        num_chains, num_temperatures, betas: of both directions, a frame, as in `ais` (so of one chain there is no
+            standard error); these temperatures are equally spaced.
         burn_in: Gibbs sweeps before reverse AIS, and before the means are taken with which AIS begins.
         num_frames: how many frames to score, drawn by `seed`; all by default. A careful setting on a few hundred frames
             says how far a quick one on all can be trusted.
@@ -169,9 +170,7 @@ def frame_log_likelihood(
     schedule = tf.constant(
         checked_betas(np.linspace(0, 1, num_temperatures + 1) if betas is None else betas, first=0), tf.float64
     )
-    checked_finite(model)
-    x, mask = model._checked_sequences(x, mask)
-    check_normalizable(model.rbm)
+    x, mask = checked_frames(model, x, mask)
     chosen = mask
     if num_frames is not None:
         places = np.flatnonzero(mask)
@@ -215,6 +214,23 @@ def frame_log_likelihood(
     )
 
 
+def checked_frames(
+    model: ScoredFrames, x: Data, mask: npt.ArrayLike | None
+) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:
+    """Sequences of states and their mask, as `model` can score them.
+
+    Raises:
+        ValueError: if it is not built or not finite or has no partition function, or the sequences do not fit.
+    """
+    checked_finite(model)
+    x, mask = model._checked_sequences(x, mask)
+    check_normalizable(model.rbm)
+    for start in range(0, len(x), _SEQUENCES):
+        part = slice(start, start + _SEQUENCES)
+        check_states(model.visible, model._as_sequences(x[part])[0][mask[part]])
+    return x, mask
+
+
 def _frames(
     model: ScoredFrames, x: np.ndarray | tf.Tensor, mask: np.ndarray, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +241,6 @@ def _frames(
         own = chosen[part]
         if own.any():
             v, u = with_past(*model._as_sequences(x[part], mask[part]))
-            check_states(model.visible, v[own])
             pairs.append((v.numpy()[own], u.numpy()[own]))
     v, u = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return v, u

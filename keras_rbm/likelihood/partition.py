@@ -77,7 +77,7 @@ class LogPartitionBounds(NamedTuple):
 
         Where weights spread it errs far less than either side, whose mean weight hangs on the few largest ones. It
         shares what both sides cannot know: modes that neither met. Its standard error leaves out one of 20 groups of
-        chains at a time (or one chain, where there are fewer).
+        chains at a time (or one chain, where there are fewer); of a single chain it is NaN.
 
         Reference:
             Bennett, 1976, "Efficient estimation of free energy differences from Monte Carlo data"; of AIS and

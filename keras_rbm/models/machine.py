@@ -93,7 +93,7 @@ class Machine(Learner, Scored):
         Raises:
             ValueError: if the data are empty, of another width, or outside the units' domain.
         """
-        checked = ((self._checked_rows(x, bool(self.missing_steps)), weights) for x, weights in pipelines.batches(data))
+        checked = ((self._checked_rows(x, self._missing), weights) for x, weights in pipelines.batches(data))
         mean, variance, count = moments(checked)
         self._adapt_to_moments(mean, variance, count)
 

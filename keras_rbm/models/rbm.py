@@ -26,7 +26,7 @@ from keras_rbm.training.faults import Batch
 from keras_rbm.training.learner import StepResult
 from keras_rbm.training.means import mean, shares
 from keras_rbm.types import Array, Beta, Constraint, Count, SamplerLike, UnitLike
-from keras_rbm.units.unit import as_dtype
+from keras_rbm.units.unit import as_dtype, in_words
 
 
 def check_bounded(
@@ -164,7 +164,7 @@ class RBM(AbstractRBM, Coupled, Machine):
         check_bounded(self.visible, self.hidden, self.kernel_constraint)
         if missing_steps != 0 or isinstance(missing_steps, bool):
             positive_integer(missing_steps, "missing_steps")  # 0 is for none
-        self.missing_steps = missing_steps
+        self.missing_steps = self._missing = missing_steps
         self.sampler = samplers.get(sampler, dtype=self.dtype_policy, name="sampler")
         self.tied = tied
         self.dropout, self.drop_connect = checked_rate(dropout, "dropout"), checked_rate(drop_connect, "drop_connect")
@@ -583,9 +583,3 @@ class RBM(AbstractRBM, Coupled, Machine):
             "dropout": self.dropout,
             "drop_connect": self.drop_connect,
         }
-
-
-def in_words(kind: tuple) -> str:
-    """A kind of units, for messages."""
-    name, *details = kind
-    return f"{name}({', '.join(in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name

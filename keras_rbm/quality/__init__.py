@@ -58,7 +58,8 @@ def sample_quality(
     Raises:
         TypeError: if the model is another, a sequence model say, or data are no arrays.
         ValueError: if the model is not built or not finite, if there are fewer than 20 rows of a kind, shapes differ,
-            values are missing, rows are no states of the model, or labels do not fit.
+            values are missing, rows are no states of the model, or labels, or what the classifier sees in rows, are no
+            classes, or not the same ones. All before a sample is drawn.
 
     Example:
 
@@ -94,15 +95,14 @@ def sample_quality(
 
 def _classes(rows: Rows, samples: np.ndarray, classifier: Any) -> tuple[ClassBalance | None, str]:
     """What a classifier sees, and words for it."""
-    words = "the classifier"
-    if classifier is None:
+    seen, words = rows.seen, "the classifier"
+    if seen is None:
         if rows.known is None:
             return None, ""
-        classifier, words = (
-            neighbours(rows.reference, rows.known),
-            f"the nearest {NEIGHBOURS} of {len(rows.reference)} other rows",
-        )
-    seen, drawn = (classes_of(classifier, part) for part in (rows.data[: rows.judged], samples))
+        classifier = neighbours(rows.reference, rows.known)
+        seen = classes_of(classifier, rows.data[: rows.judged])
+        words = f"the nearest {NEIGHBOURS} of {len(rows.reference)} other rows"
+    drawn = classes_of(classifier, samples)
     accuracy = None if rows.labels is None else float(np.mean(seen == rows.labels[: rows.judged]))
     return class_balance(seen, drawn, accuracy), words
 

@@ -83,20 +83,42 @@ def classes_of(classifier: Any, x: np.ndarray) -> np.ndarray:
             classes, or a score a class.
 
     Raises:
-        ValueError: if it returns something else.
+        ValueError: if it returns something else, or scores that are not finite.
     """
     if isinstance(classifier, keras.Model):
         found = classifier.predict(x, verbose=0)
     else:
         found = getattr(classifier, "predict", classifier)(x)
     found = np.asarray(found)
+    if found.ndim == 2 and found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError("Scores that `classifier` returns must be finite. Received: NaN or infinity.")
     if found.ndim == 2:  # a single score is the probability of class 1
         found = found.argmax(1) if found.shape[1] > 1 else (found[:, 0] > 0.5).astype(int)
     if found.shape != (len(x),):
         raise ValueError(
             f"`classifier` must return a class a row, ({len(x)},), or a score a class. Received: shape={found.shape}"
         )
-    return found
+    return checked_classes(found, "What `classifier` returns", "Of probabilities, let it return one a class.")
+
+
+def checked_classes(classes: np.ndarray, what: str, advice: str) -> np.ndarray:
+    """Classes `(rows,)` that are whole numbers or names.
+
+    Args:
+        what, advice: words for them, and the way out.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if classes.dtype == object and len({isinstance(name, str) for name in classes}) == 1:
+        classes = np.array(classes.tolist())
+    kind, bad = classes.dtype.kind, f"dtype={classes.dtype}"
+    if kind == "f":
+        odd = classes[~(np.isfinite(classes) & (classes == np.round(classes)))]
+        kind, bad = ("f", f"{odd[0]:g}") if len(odd) else ("i", "")
+    if kind not in "biuSU":
+        raise ValueError(f"{what} must be whole numbers or names, one a row. Received: {bad}. {advice}")
+    return classes
 
 
 def neighbours(rows: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

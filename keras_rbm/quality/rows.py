@@ -9,12 +9,15 @@ import numpy as np
 from keras_rbm import checks
 from keras_rbm.arguments import checked_seed, positive_integer
 from keras_rbm.models.machine import Machine
+from keras_rbm.quality.classes import checked_classes, classes_of
 from keras_rbm.scored import checked_finite
 
 #: Rows of which anything can be said.
 _LEAST_ROWS = 20
 #: That components and the default classifier are fitted to, at most.
 _MOST_ROWS = 10_000
+#: Classes that a message names.
+_FEW = 5
 
 
 class Rows(NamedTuple):
@@ -24,6 +27,7 @@ class Rows(NamedTuple):
         data, validation, samples: as many of each; the last two where there are any.
         judged: how many of `data` are not in `reference`.
         labels: of `data`, where there are any.
+        seen: the classes of `data[:judged]` that the classifier sees, if one was given.
         reference, known: other rows of data, and their labels.
     """
 
@@ -32,6 +36,7 @@ class Rows(NamedTuple):
     samples: Any
     judged: int
     labels: np.ndarray | None
+    seen: np.ndarray | None
     reference: np.ndarray
     known: np.ndarray | None
 
@@ -72,12 +77,16 @@ def checked_rows(
     compared, others = order[:number], order[judged : judged + _MOST_ROWS]
     for part in (arrays["x"][np.union1d(compared, others)], drawn.get("validation"), drawn.get("samples")):
         _check_values(machine, part)
+    seen = None if classifier is None else classes_of(classifier, arrays["x"][order[:judged]])
+    if seen is not None and classes is not None:
+        _check_known(seen, classes)
     return Rows(
         arrays["x"][compared],
         drawn.get("validation"),
         drawn.get("samples"),
         judged,
         None if classes is None else classes[compared],
+        seen,
         arrays["x"][others],
         None if classes is None else classes[others],
     )
@@ -127,6 +136,23 @@ def _checked_labels(labels: Any, number: int) -> np.ndarray | None:
             f"`labels` must be one class a row of `x`, ({number},). Received: shape={classes.shape}. Turn one-hot ones "
             "into numbers by labels.argmax(1), a column by labels[:, 0]."
         )
+    classes = checked_classes(classes, "`labels`", "Leave rows without a class out.")
     if len(np.unique(classes)) < 2:
         raise ValueError(f"`labels` must be of at least 2 classes. Received: all are {classes[0]}")
     return classes
+
+
+def _check_known(seen: np.ndarray, labels: np.ndarray) -> None:
+    """Refuses a classifier that sees classes which no label names."""
+    known = set(labels.tolist())
+    if unknown := set(seen.tolist()) - known:
+        raise ValueError(
+            f"`classifier` must see the classes that `labels` name, {_few(known)}. Received: {_few(unknown)}. "
+            "Translate either, or leave one of them out."
+        )
+
+
+def _few(classes: set) -> str:
+    """Some of them, for a message."""
+    names = [repr(name) for name in sorted(classes)]
+    return ", ".join([*names[:_FEW], *(["..."] if len(names) > _FEW else [])])

@@ -54,9 +54,9 @@ class PCD(Sampler):
         if self.built:
             if self._owner() is not rbm:
                 raise ValueError(
-                    f"A sampler's chains belong to one model. Received: a model with {rbm.visible.width} visible "
-                    f"units for another one's chains of width {self.chains.shape[1]}. Give this model a sampler of its "
-                    "own."
+                    "A sampler's chains belong to one model. Received: a sampler that another model has, with chains "
+                    f"of width {self.chains.shape[1]}, for one with {rbm.visible.width} visible units. Give this model "
+                    f"a sampler of its own: a new {type(self).__name__}(...)."
                 )
             return
         self._owner = weakref.ref(rbm)

@@ -25,7 +25,7 @@ from keras_rbm.samplers.sampler import Samples
 from keras_rbm.scored import Scored, checked_model
 from keras_rbm.types import Count, Data
 from keras_rbm.units.moments import moments
-from keras_rbm.units.unit import Unit
+from keras_rbm.units.unit import Unit, in_words
 
 #: How slowly the recorded swap rates forget.
 _MEMORY = 0.8
@@ -241,7 +241,7 @@ class TrajectoryTempering(Rungs):
 
         Raises:
             TypeError: if one is no machine of this package, or they are no list.
-            ValueError: if there are none, one is not built or of another size, or no ladder leads there.
+            ValueError: if there are none, one is not built or of another size or other units, or no ladder leads there.
 
         Example:
 
@@ -256,6 +256,12 @@ class TrajectoryTempering(Rungs):
         if not machines:
             raise ValueError("A ladder leads to a machine. Received: machines=[]")
         rbms = [checked_model(machine).undirected() for machine in machines]
+        kinds = ["-".join(in_words(side.kind) for side in (rbm.visible, rbm.hidden)) for rbm in rbms]
+        if len(set(kinds)) > 1:
+            raise ValueError(
+                f"Machines on the way to one have its kinds of units. Received: {', '.join(kinds[:-1])} on the way to "
+                f"{kinds[-1]} units. Leave out those that differ."
+            )
         shapes = [[tuple(p.shape) for p in parameters(rbm)] for rbm in rbms]
         if any(other != shapes[-1] for other in shapes):
             raise ValueError(f"Machines on the way to one have its size. Received: weights of shapes {shapes}")
@@ -340,7 +346,10 @@ class TrajectoryTempering(Rungs):
                 "has it (fit, adapt or build), or use TrajectoryTempering.from_trajectory."
             )
         if self._owner() is not rbm:
-            raise ValueError("A ladder leads to one machine. Received: another one than that which it was built to.")
+            raise ValueError(
+                "A ladder leads to one machine. Received: another one than that which it was built to. Give this one a "
+                f"sampler of its own: {type(self).__name__}.from_trajectory([machine])."
+            )
         return model
 
     def log_partition(self, model: Scored, num_steps: int = 0) -> LogZ:

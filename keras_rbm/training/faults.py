@@ -44,12 +44,12 @@ class Rules(NamedTuple):
 
     Args:
         units: whose states data are.
-        missing: whether NaN is a value that is missing.
+        missing: as in `checks.check_domain`.
         num_classes: of labels; 0 for none.
     """
 
     units: Unit
-    missing: bool
+    missing: int | None
     num_classes: int
 
 

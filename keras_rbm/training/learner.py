@@ -57,6 +57,8 @@ class Learner(Compiled, keras.Model, ABC):
 
     #: Gibbs sweeps that draw missing values; 0 if no value may be missing.
     missing_steps: int = 0
+    #: The same where users can choose it.
+    _missing: int | None = None
     #: How many label units there are: with some, the learner learns from labels too.
     _num_classes: int = 0
 
@@ -411,20 +413,16 @@ class Learner(Compiled, keras.Model, ABC):
         with self.set_aside("evaluate"):
             return super().test_on_batch(*checked, **kwargs)
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> tuple[Any, Any, Any]:
-        """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it.
-
-        Args:
-            labelled: whether the labels are looked at, if there are label units.
-        """
+    def _checked(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Data that can be trained on, with the machine built for them; `y` is filled in where weights need it."""
         if checks.is_array(x):
-            x, y = self._checked_arrays(x, y, labelled)
+            x, y = self._checked_arrays(x, y)
             if sample_weight is not None:
                 sample_weight = checks.checked_weights(sample_weight, len(x))
                 y = np.zeros(len(x), "float32") if y is None else y  # Keras drops weights that come without `y`
         elif isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, Iterator)):
             batch, labels, x = pipelines.first_batch(x)
-            self._checked_arrays(batch, labels, labelled)
+            self._checked_arrays(batch, labels)
             if self._num_workers > 1 and isinstance(x, tf.data.Dataset) and attached(x) is None:
                 x = pipelines.for_workers(x, self._num_workers)
         else:
@@ -434,21 +432,21 @@ class Learner(Compiled, keras.Model, ABC):
             )
         with self.distribute_strategy.scope():
             if self._faults is None:  # made now: XLA makes no variables in a step
-                rules = Rules(self.visible, bool(self.missing_steps), self._num_classes)
+                rules = Rules(self.visible, self._missing, self._num_classes)
                 self._faults = FaultRecord(rules, self.state_dtype)
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
         replicas.check_mirrored(self, self.distribute_strategy)
         return x, y, sample_weight
 
-    def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
+    def _checked_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Inputs, and what comes with them if it is looked at."""
-        x = self._checked_rows(x, bool(self.missing_steps))
-        if self._num_classes and labelled:
+        x = self._checked_rows(x, self._missing)
+        if self._num_classes:
             y = checks.checked_labels(y, len(x), self._num_classes)
         return x, y
 
-    def _checked_rows(self, x: Any, missing: bool = False) -> np.ndarray | tf.Tensor:
+    def _checked_rows(self, x: Any, missing: int | None = None) -> np.ndarray | tf.Tensor:
         """Rows of data, in the domain of the visible units of this learner, which is built for them if need be."""
         x = checks.as_array(x, self._shape_error)
         if not self.built:

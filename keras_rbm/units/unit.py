@@ -15,15 +15,18 @@ from keras_rbm.random import Draws
 from keras_rbm.types import Beta, Bias, Constraint, Initializer, Regularizer
 
 #: What to do when data have NaN where it is not allowed.
-_OF_MISSING = (
-    "Fill in or remove missing values, or give RBM(missing_steps=10), which draws them (of a softmax group all are "
-    "missing or none)."
-)
+_OF_MISSING = "Fill in or remove missing values."
 
 
 def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
     """`value` as a tensor; a Python float keeps all its digits, which `tf.cast` would round to float32."""
     return tf.cast(np.asarray(value) if isinstance(value, (int, float, list)) else value, dtype)
+
+
+def in_words(kind: tuple) -> str:
+    """A `Unit.kind`, for messages."""
+    name, *details = kind
+    return f"{name}({', '.join(in_words(x) if isinstance(x, tuple) else str(x) for x in details)})" if details else name
 
 
 class Unit(keras.layers.Layer, ABC):

@@ -20,6 +20,10 @@ LIKELIHOOD = ["log_likelihood_lower", "log_likelihood_upper", "log_partition_ais
 X = binary_states(5)[[3, 7, 7, 12, 30, 31]].astype("float32")
 
 
+def batched(*parts) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(np.concatenate(parts)).batch(len(X))
+
+
 def compiled(machine, **options):
     machine.compile(keras.optimizers.SGD(0.1), run_eagerly=True, **options)
     return machine
@@ -132,6 +136,8 @@ def test_a_dbn_has_its_bound_in_the_logs():
         (lambda: callbacks.LikelihoodMonitor(None), "Received: x=None"),
         (lambda: callbacks.LikelihoodMonitor(X, num_chains=0), "`num_chains` must be a positive integer"),
         (lambda: callbacks.LikelihoodMonitor(X, num_temperatures=0), "`num_temperatures` must be a positive integer"),
+        (lambda: callbacks.LikelihoodMonitor(X, seed="a"), "`seed` must be an integer of at least 0"),
+        (lambda: callbacks.FrameLikelihoodMonitor(X[None], seed=0.5), "`seed` must be an integer of at least 0"),
         (lambda: callbacks.MixingMonitor(every=1.5), "`every` must be a positive integer"),
         (lambda: callbacks.MixingMonitor(num_steps=0), "`num_steps` must be a positive integer"),
     ],
@@ -145,6 +151,10 @@ def test_bad_arguments_are_refused(make, message):
     ("monitor", "options", "message"),
     [
         (callbacks.LikelihoodMonitor(np.zeros((3, 4))), {}, r"Received: shape=\(3, 4\)"),
+        (callbacks.LikelihoodMonitor(X, np.zeros((3, 4))), {}, r"Received: shape=\(3, 4\)"),
+        (callbacks.LikelihoodMonitor(X, X * np.nan), {}, "Fill in or remove missing values"),
+        (callbacks.LikelihoodMonitor(batched(X, X / 2)), {}, "a grey level or another mean"),
+        (callbacks.LikelihoodMonitor(batched(X).take(0)), {}, "at least one row"),
         (callbacks.LikelihoodMonitor(X), {"tied": False}, "tied=False"),
         (callbacks.MixingMonitor(), {"tied": False}, "tied=False"),
     ],
@@ -157,6 +167,12 @@ def test_machines_and_cases_are_refused_before_the_first_step(monitor, options, 
         monitor.on_train_begin()
     for a, b in zip(rbm.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_what_can_be_read_only_once_is_no_data_of_a_monitor():
+    for options in ({"x": iter([X])}, {"x": X, "data": iter([X])}):
+        with pytest.raises(TypeError, match=r"`(x|data)` is read more than once\. Received: list_iterator"):
+            callbacks.LikelihoodMonitor(**options)
 
 
 def test_the_data_are_read_once_for_both_directions(monkeypatch):

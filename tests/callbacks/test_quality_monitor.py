@@ -96,7 +96,12 @@ def test_a_run_that_is_taken_up_again_logs_the_same(tmp_path):
 def test_it_refuses_before_the_first_step():
     rbm = machine()
     before = rbm.get_weights()
-    for options, message in (({"x": X / 2}, "grey level"), ({"x": X, "labels": Y[:5]}, "`labels` must be one class")):
+    for options, message in (
+        ({"x": X / 2}, "grey level"),
+        ({"x": X, "labels": Y[:5]}, "`labels` must be one class"),
+        ({"x": X, "classifier": lambda x: x[:3]}, "must return a class a row"),
+        ({"x": X, "seed": "a"}, "`seed` must be an integer"),
+    ):
         with pytest.raises(ValueError, match=message):
             rbm.fit(X, verbose=0, callbacks=[callbacks.QualityMonitor(**options)])
     for a, b in zip(rbm.get_weights(), before, strict=True):

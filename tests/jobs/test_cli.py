@@ -763,10 +763,11 @@ def test_evaluate_gives_grey_levels_no_likelihood(tmp_path, capsys):
     rbm = keras_rbm.RBM(3, seed=0)
     rbm.build((None, 64))
     rbm.save(tmp_path / "rbm.keras")
-    assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "digits", "--binarize", "none") == 0
-    said = capsys.readouterr().out
-    assert "No diagnosis: Likelihoods are those of states." in said
-    assert "No word on samples: Samples are states" in said
+    for words, why in (((), "Samples are states"), (("--no-quality",), "left out by --no-quality.")):
+        assert run("evaluate", tmp_path / "rbm.keras", "--dataset", "digits", "--binarize", "none", *words) == 0
+        said = capsys.readouterr().out
+        assert "No diagnosis: Likelihoods are those of states." in said
+        assert f"No word on samples: {why}" in said
     assert rows(said)["log-likelihood"] == "none, for the test cases are grey levels, not states"
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_rbm import RBM
+from keras_rbm.jobs.dbn.report import likelihoods
 from keras_rbm.likelihood import LogPartition, LogPartitionBounds, ais, log_likelihood, log_partition, reverse_ais
 from keras_rbm.likelihood import exact as exact_module
 from keras_rbm.likelihood.bennett import bennett
@@ -114,6 +115,16 @@ def test_where_it_is_exact_so_is_the_joined_figure():
     exact = log_partition(rbm)
     assert exact.joined is exact.lower
     assert_rounded(exact.joined.log_z, Exact(rbm).log_z)
+
+
+def test_a_single_chain_is_said_to_have_no_standard_error(not_enumerable):
+    options = {"num_temperatures": 50, "burn_in": 2, "verbose": 0}
+    for num_chains, words in ((1, "; a single chain has no standard error)"), (2, " +- ")):
+        found = likelihoods(machine(), binary_states(5), binary_states(5), num_chains=num_chains, **options)
+        said = " ".join(found.values())
+        assert words in said
+        assert said.count("no standard error, effective sample size") == 3 * (num_chains == 1)
+        assert "nan" not in said
 
 
 def test_what_is_refused(not_enumerable):

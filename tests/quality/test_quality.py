@@ -150,6 +150,8 @@ def test_classifiers_see_cases_in_their_shape():
     assert wrong.classes.accuracy == 0
     assert "judged by the classifier: they differ" in str(found)
     assert sample_quality(machine, x, labels=mode(x), classifier=classify, **FEW).classes.accuracy == 1
+    names = mode(x).astype(object)  # as a table's column has them
+    assert sample_quality(machine, x, labels=names, classifier=classify, **FEW).classes.accuracy == 1
 
 
 def test_fewer_rows_than_samples():
@@ -207,6 +209,22 @@ def test_one_column_and_many_classes_are_drawn():
         ({"labels": np.zeros(59)}, ValueError, r"one class a row of `x`, \(60,\). Received: shape=\(59,\)"),
         ({"labels": np.eye(60)}, ValueError, r"labels.argmax\(1\)"),
         ({"labels": np.zeros(60)}, ValueError, "at least 2 classes. Received: all are 0"),
+        ({"labels": np.linspace(0, 1, 60)}, ValueError, r"must be whole numbers or names.*Received: 0\.016"),
+        ({"labels": np.where(np.arange(60) < 2, np.nan, np.arange(60) % 2)}, ValueError, "Received: nan. Leave rows"),
+        ({"labels": [None, *["a", "b"] * 29, "a"]}, ValueError, "`labels` must be whole .*Received: dtype=object"),
+        ({"classifier": lambda x: np.linspace(0, 1, len(x))}, ValueError, "What `classifier` returns must be whole"),
+        ({"classifier": lambda x: np.full((len(x), 2), np.nan)}, ValueError, "Scores .* must be finite"),
+        ({"classifier": lambda x: x[:3, 0]}, ValueError, r"a class a row, \(20,\), .*Received: shape=\(3,\)"),
+        (
+            {"classifier": lambda x: np.arange(len(x)) % 9, "labels": np.array(["a", "b"] * 30)},
+            ValueError,
+            r"the classes that `labels` name, 'a', 'b'\. Received: 0, 1, 2, 3, 4, \.\.\.\. Translate either",
+        ),
+        (
+            {"classifier": lambda x: np.arange(len(x)) % 2, "labels": 1 + np.arange(60) % 2},
+            ValueError,
+            r"`labels` name, 1, 2\. Received: 0\. Translate either",
+        ),
         ({"classifier": "knn"}, TypeError, "`classifier` must be a function or have `predict`. Received: str"),
         ({"num_samples": 10}, ValueError, "`num_samples` must be at least 20"),
         ({"num_steps": 0}, ValueError, "`num_steps` must be a positive integer"),

@@ -354,7 +354,7 @@ def test_what_cannot_have_a_ladder():
     with pytest.raises(MemoryError, match=r"max_rungs=2000000000 must fit into memory. It needs \d+\.\d GiB"):
         RBM(4, sampler=samplers.TrajectoryTempering(max_rungs=2_000_000_000)).build((None, 5))
     a, b = random_rbm(sampler="trajectory_tempering"), random_rbm(num_hidden=3)
-    with pytest.raises(ValueError, match="another one than that"):
+    with pytest.raises(ValueError, match=r"another one than that .* a sampler of its own: TrajectoryTempering\.from_"):
         a.sampler.log_partition(b)
     with pytest.raises(TypeError):
         a.sampler.sample("rbm")
@@ -370,6 +370,9 @@ def test_what_cannot_have_a_ladder():
         samplers.TrajectoryTempering.from_trajectory([])
     with pytest.raises(ValueError, match=r"have its size. Received: .*\(5, 4\).*\(5, 3\)"):
         samplers.TrajectoryTempering.from_trajectory([a, b])
+    spins = random_rbm("spin", 5)
+    with pytest.raises(ValueError, match="Received: Spin-Bernoulli on the way to Bernoulli-Bernoulli units"):
+        samplers.TrajectoryTempering.from_trajectory([spins, a])
 
 
 @pytest.mark.slow

@@ -60,7 +60,9 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     print(*measures.lines(found), sep="\n")
     diagnosis = _diagnosis(model, known, held_out, options.picture, settings["burn_in"], seed)
     labels = data.y_train if run is None or data.y_train is None else data.y_train[run.training_rows]
-    quality = _quality(model, known, test, labels, options.picture, settings["burn_in"], seed)
+    quality: Quality | str = "No word on samples: left out by --no-quality."
+    if not options.no_quality:
+        quality = _quality(model, known, test, labels, options.picture, settings["burn_in"], seed)
     print("", diagnosis, "", quality, sep="\n")
     how = {"dataset": data.name, "test_cases": len(test), "binarize": binarize, "seed": seed}
     said = diagnosis if isinstance(diagnosis, str) else [asdict(finding) for finding in diagnosis.findings]

@@ -48,6 +48,7 @@ def _add_evaluate(commands: Any) -> None:
         metavar="FILE",
         help="where to draw the diagnosis, and beside it, in FILE-samples.png, samples",
     )
+    add("--no-quality", action="store_true", help="leave out what samples are like, which takes 2,000 chains")
 
 
 def _add_sample(commands: Any) -> None:

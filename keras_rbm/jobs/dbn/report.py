@@ -65,8 +65,9 @@ def likelihoods(model: Any, x_test: np.ndarray, x_train: np.ndarray, **options: 
     else:
         forward, backward = result.log_partition
         for name, z in (("both", joined), ("AIS", forward), ("reverse AIS", backward)):
+            error = "no standard error" if np.isnan(z.standard_error) else f"standard error {z.standard_error:.3f}"
             found[f"log Z by {name} ({z.kind})"] = Measure(
-                f"{z.log_z:.3f}, standard error {z.standard_error:.3f}, effective sample size "
+                f"{z.log_z:.3f}, {error}, effective sample size "
                 f"{z.effective_sample_size:.0f} of {len(z.log_weights)} chains",
                 nats=z.log_z,
                 standard_error=z.standard_error,

@@ -33,6 +33,7 @@ from keras_rbm.types import Array, Constraint, Count, Data, OptimizerLike, Sampl
 
 #: What a DBM can follow, and mean-field steps by default.
 OBJECTIVES = {"joint": 30, "multi_prediction": 10}
+_MASK_RATE = 0.5
 #: Rows of data in which chains start, at most.
 _CHAIN_STARTS = 1000
 
@@ -78,7 +79,7 @@ class DBM(Layered):
         seed: rules initial weights, chains and all sampling. `None` takes one from Python's generator.
         objective: what `fit` follows: `"joint"` the likelihood of data and labels, by its bound; `"multi_prediction"`
             how well some units are predicted from the others.
-        mask_rate: of `"multi_prediction"`, with which probability a unit (of a softmax group, the group) is masked.
+        mask_rate: with `"multi_prediction"`, how probably a unit (of a softmax group, the group) is masked.
         multi_inference: with `"multi_prediction"`, whether `classify` takes, at each step, the average of the data and
             what is inferred of them: about what averaging over many masks would give, for three times the products.
         kwargs: centered, offset_rate, activity_regularizer, kernel_initializer, kernel_regularizer, kernel_constraint,
@@ -89,9 +90,9 @@ class DBM(Layered):
             default: smaller ones hand on too little of the error.
 
     Raises:
-        ValueError: for another objective, or a mask rate that is not between 0 and 1, if there are fewer than two
-            hidden layers, if neighbours have no partition function (unbounded units on both sides without a
-            `kernel_constraint`), or as `RBM` does.
+        ValueError: for another objective, a mask rate that is not between 0 and 1, or what is for `"multi_prediction"`
+            with the joint objective, if there are fewer than two hidden layers, if neighbours have no partition
+            function (unbounded units on both sides without a `kernel_constraint`), or as `RBM` does.
 
     Warns:
         UserWarning: if mean field did not reach its fixed point, with the residual, at the end of `fit` and by
@@ -125,7 +126,7 @@ class DBM(Layered):
         tolerance: float = 0.01,
         seed: int | None = None,
         objective: str = "joint",
-        mask_rate: float = 0.5,
+        mask_rate: float = _MASK_RATE,
         multi_inference: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -134,11 +135,14 @@ class DBM(Layered):
         super().__init__(units, visible, hidden, sampler, num_classes, seed, **kwargs)
         if objective not in OBJECTIVES:
             raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}")
-        if isinstance(mask_rate, str) or not 0 < mask_rate < 1:
+        if isinstance(mask_rate, (str, bool, type(None))) or not 0 < mask_rate < 1:
             raise ValueError(f"`mask_rate` must be between 0 and 1. Received: mask_rate={mask_rate!r}")
-        if multi_inference and objective == "joint":
-            raise ValueError("`multi_inference` is for objective='multi_prediction'. Received: objective='joint'")
-        self.objective, self.mask_rate, self.multi_inference = objective, float(mask_rate), multi_inference
+        if not isinstance(multi_inference, (bool, np.bool_)):
+            raise ValueError(f"`multi_inference` must be a boolean. Received: multi_inference={multi_inference!r}")
+        for name, given in (("mask_rate", mask_rate != _MASK_RATE), ("multi_inference", multi_inference)):
+            if given and objective == "joint":
+                raise ValueError(f"`{name}` is for objective='multi_prediction'. Received: objective='joint'")
+        self.objective, self.mask_rate, self.multi_inference = objective, float(mask_rate), bool(multi_inference)
         if mean_field_steps is None:
             mean_field_steps = OBJECTIVES[objective]
         self.mean_field_steps = positive_integer(mean_field_steps, "mean_field_steps")

@@ -11,10 +11,11 @@ import tensorflow as tf
 from keras_rbm.arguments import clone
 from keras_rbm.models.class_head import with_labels
 from keras_rbm.models.deep.layered import Layered
-from keras_rbm.models.rbm import RBM, in_words
+from keras_rbm.models.rbm import RBM
 from keras_rbm.random import spawned_seed
 from keras_rbm.training.centering import centered_gradients
 from keras_rbm.units import Mixed, Unit
+from keras_rbm.units.unit import in_words
 
 
 class Doubled(RBM):

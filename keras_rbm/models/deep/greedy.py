@@ -59,6 +59,8 @@ class Pretraining:
         **compile_options: Any,
     ) -> None:
         self.rbms, self.head, self.seed = rbms, head, seed
+        for rbm in rbms:
+            rbm._missing = rbm.missing_steps or None  # a stack has no such argument
         self.layers = range(len(rbms)) if layers is None else layers
         number = len(self.layers)
         self.epochs = [positive_integer(n, "epochs") for n in per_layer(epochs, "epochs", number)]
@@ -101,6 +103,7 @@ class Pretraining:
         target = self.rbms[layer]
         with target.distribute_strategy.scope():
             rbm = target._as_tied(clone(sampler))
+            rbm._missing = target._missing
             optimizer = type(optimizer).from_config(optimizer.get_config())
         stream = self._upwards(self.data, layer)
         validation = None if self.validation_data is None else self._upwards(self.validation_data, layer)

@@ -121,7 +121,7 @@ class SequenceLearner(Learner):
     def _looks_at_labels(self) -> bool:
         return True  # they are masks
 
-    def _checked_arrays(self, x: Any, y: Any, labelled: bool) -> tuple[Any, Any]:
+    def _checked_arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
         return self._checked_sequences(x, y)
 
     def _checked_sequences(self, x: Any, mask: Any = None) -> tuple[np.ndarray | tf.Tensor, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_rbm import DBM, likelihood, samplers, units
+from keras_rbm import DBM, DBN, likelihood, samplers, units
 from tests.oracles.kinds import binary_states
 
 X = binary_states(5).astype("float32")
@@ -218,9 +218,16 @@ def test_data_of_another_width(method):
 
 
 def test_missing_values_are_refused_without_advice_that_fails():
-    """A DBM has no `missing_steps`."""
-    with pytest.raises(ValueError, match="and NaN"):
-        dbm_of().fit(with_value(np.nan), verbose=0)
+    """A DBM has no `missing_steps`, nor have the RBMs that pretrain its layers."""
+    dbm, late = dbm_of(), tf.data.Dataset.from_tensor_slices(with_value(np.nan)).batch(8)
+    for use in (
+        lambda: dbm.fit(with_value(np.nan), verbose=0),
+        lambda: dbm.fit(late, verbose=0),
+        lambda: dbm.pretrain(late, epochs=1, run_eagerly=True, verbose=0),
+        lambda: DBN([4, 3]).pretrain(with_value(np.nan), epochs=1, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=r"and NaN\. Fill in or remove missing values\.$"):
+            use()
     with pytest.raises((TypeError, ValueError), match="missing_steps"):
         DBM([4, 3], missing_steps=3)
 

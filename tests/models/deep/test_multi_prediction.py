@@ -267,7 +267,7 @@ def test_it_classifies_digits():
 
 def test_defaults():
     """As many steps as were published, and weights that are no smaller than those of a plain network."""
-    joint, dbm = DBM([30, 20]), DBM([30, 20], objective="multi_prediction")
+    joint, dbm = DBM.from_config(DBM([30, 20]).get_config()), DBM([30, 20], objective="multi_prediction")
     assert (joint.objective, joint.mean_field_steps) == ("joint", 30)
     assert (dbm.mask_rate, dbm.mean_field_steps) == (0.5, 10)
     for one in (joint, dbm):
@@ -289,9 +289,16 @@ def test_defaults():
         ({"mask_rate": 1}, "mask_rate=1"),
         ({"mask_rate": float("nan")}, "mask_rate=nan"),
         ({"mask_rate": "half"}, "mask_rate='half'"),
+        ({"mask_rate": False}, "`mask_rate` must be between 0 and 1. Received: mask_rate=False"),
+        ({"mask_rate": None}, "mask_rate=None"),
+        ({"mask_rate": 0.4}, r"`mask_rate` is for objective='multi_prediction'\. Received: objective='joint'"),
         (
             {"multi_inference": True},
             r"`multi_inference` is for objective='multi_prediction'\. Received: objective='joint'",
+        ),
+        (
+            {"multi_inference": 0, "objective": "multi_prediction"},
+            r"`multi_inference` must be a boolean\. Received: multi_inference=0",
         ),
     ],
 )

@@ -491,6 +491,19 @@ def test_the_monitor_logs_what_the_likelihood_finds():
     assert logs["frame_accuracy"] == [found.frame_accuracy]
 
 
+def test_the_monitor_refuses_grey_levels_before_the_first_step():
+    """Padding may be anything."""
+    model = random_model(dtype="float32")
+    grey = np.where(np.arange(4)[:, None] < 3, X, 0.5)
+    monitor = FrameLikelihoodMonitor(grey, MASK)
+    monitor.set_model(model)
+    with pytest.raises(ValueError, match=r"those of states\. Received: a grey level"):
+        monitor.on_train_begin()
+    monitor = FrameLikelihoodMonitor(grey[1:4], MASK[1:4])
+    monitor.set_model(model)
+    monitor.on_train_begin()
+
+
 def test_the_monitor_of_another_machine():
     rbm = RBM(2)
     rbm.compile("sgd", jit_compile=False)
