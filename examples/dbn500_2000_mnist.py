@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=0.01)
     parser.add_argument("--wake-sleep-epochs", type=int, default=20)
     parser.add_argument("--wake-sleep-learning-rate", type=float, default=0.005)
+    parser.add_argument("--l2", type=float, default=1e-4)
     parser.add_argument("--temperatures", type=int, default=10_000)
     parser.add_argument("--output", type=Path, default=Path("saved_models/dbn500-2000-mnist"))
     options = parser.parse_args()
@@ -60,11 +61,12 @@ def main() -> None:
 
     print(f"test set binarised with seed {SEED}: it is not the one published binary file")
     options.output.mkdir(parents=True, exist_ok=True)
-    dbn = keras_rbm.DBN([500, 2000], sampler="pcd", kernel_regularizer=keras.regularizers.L2(1e-4), seed=SEED)
+    dbn = keras_rbm.DBN([500, 2000], sampler="pcd", kernel_regularizer=keras.regularizers.L2(options.l2), seed=SEED)
     dbn.build((None, train.shape[1]))
     dbn.rbms[0].copy_weights_from(keras.models.load_model(options.first, compile=False))
     dbn.initialize_from_below(1)
-    report("initialising from below", dbn)
+    if options.validate:  # the test set is read at the end only
+        report("initialising from below", dbn)
     started = time.monotonic()
     dbn.pretrain_layer(
         1,
@@ -76,7 +78,8 @@ def main() -> None:
     )
     print(f"top RBM trained in {time.monotonic() - started:.0f} s")
     dbn.save(options.output / "greedy.keras")
-    report("greedy training", dbn)
+    if options.validate:
+        report("greedy training", dbn)
 
     dbn.compile(sgd(options.wake_sleep_learning_rate, options.wake_sleep_epochs))
     started = time.monotonic()

@@ -111,7 +111,7 @@ def test_machines_are_told_all_that_people_are(other):
     assert found["output"] == str(folder)
     assert found["recipe"] == json.loads((folder / "recipe.json").read_text())
     assert found["measured"] == {"nothing": {"words": "measured"}}
-    assert np.isfinite(found["last_epoch"]["log_likelihood_lower"])
+    assert np.isfinite(found["last_epoch"]["log_likelihood_joined"])
     for which in ("training_tunes", "generated"):
         assert found[which]["notes_per_frame"] > 0
         assert sum(found[which]["pitch_classes"]) == pytest.approx(1)
@@ -207,9 +207,10 @@ def test_the_epoch_that_was_best_on_validation_is_kept(tmp_path, monkeypatch, ca
     epochs, figures = [], [-3.0, -1.0, -2.0]
 
     def judged(model, *_, **__):
-        lower = figures[len(epochs)]
+        joined = figures[len(epochs)]
         epochs.append(model.get_weights())
-        return SimpleNamespace(joined=lower, lower=lower, upper=lower, accuracy=0.5, frame_accuracy=0.5)
+        sides = {"lower": -9.0 - joined, "upper": 0.0}  # reverse AIS alone would keep another epoch
+        return SimpleNamespace(joined=joined, **sides, accuracy=0.5, frame_accuracy=0.5)
 
     monkeypatch.setattr("keras_rbm.callbacks.frame_likelihood_monitor.frame_log_likelihood", judged)
     assert run(tmp_path / "run", *TINY, "--epochs", 3) == 0

@@ -21,7 +21,7 @@ _SHOWN = 60.0  # seconds of a roll in the figure, at most
 _CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _LABELS = {
     "reconstruction_error": "reconstruction error, training (nats a frame)",
-    "log_likelihood_lower": "log-likelihood, validation (nats a frame)",
+    "log_likelihood_joined": "log-likelihood, validation (nats a frame)",
     "accuracy": "expected accuracy, validation",
 }
 

@@ -23,7 +23,7 @@ from keras_rbm.samplers import CD
 
 FRAMES = 100  # of a training sequence, at most
 SWEEPS = 15  # of contrastive divergence
-_JUDGED = "log_likelihood_lower"  # what epochs are judged by, of the validation tunes
+_JUDGED = "log_likelihood_joined"  # what epochs are judged by, of the validation tunes
 _WRITTEN = ("model.keras", "saved_model", "figures", "logs", "card.md", "checkpoints", "recipe.json")
 
 
@@ -129,7 +129,7 @@ class MusicRun:
     @cached_property
     def job(self) -> progress.Job:
         """How far training is."""
-        log = "log_likelihood_lower", "validation {:.2f} nats a frame"
+        log = _JUDGED, "validation {:.2f} nats a frame"
         return progress.Job({"training": progress.Stage("training", self.config.epochs, 1.0, *log)})
 
     def train(self) -> None:
