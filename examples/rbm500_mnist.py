@@ -12,9 +12,9 @@ that the one before had left; seconds of one thread of a busy machine with two:
     --start B/rbm.keras --epochs 180 --learning-rate 0.02 --l2 2e-5    -83.53      -82.88       1222
 
 Published for CD-25 is -86.34 (Salakhutdinov & Murray, 2008). The model in saved_models/pretrained/mnist-rbm-500 is that
-of the first run: chains of the last one mix worse, so that it is worth less for what chains are needed for. In the
-gallery's page on pictures (examples/gallery/pictures.py) it completes lower halves with 9.32 % of the pixels wrong in
-place of 8.79 %, and cleans noisy digits to 5.43 % in place of 4.97 %.
+of the first run: chains of the last one mix worse, so that it is worth less for what chains are needed for. Put in its
+place, `python examples/gallery/pictures.py` (125 s) completes lower halves with 9.32 % of the pixels wrong instead of
+8.79 %, and cleans noisy digits to 5.43 % instead of 4.97 %.
 
 For the first run the L2 penalty was chosen on the last 10,000 training images: `--validate --epochs 200` gave -85.7,
 and with `--l2 0 --learning-rate 0.02`, the best without it, -87.4. That the second run gained so little, on training

@@ -115,7 +115,8 @@ def score(
     )
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
+    """What the command asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("dataset", choices=["nottingham", "jsb_chorales", "musedata", "piano_midi"])
@@ -135,12 +136,15 @@ def main() -> None:
     add("--learning-rate", type=float, default=1e-2, help="falls to 0")
     add("--weight-decay", type=float, default=0.0, help="of AdamW")
     add("--batch-size", type=int, default=16)
-    add("--start", type=Path, metavar="FILE", help="a .keras file that another run left, to learn on from its weights")
     add("--epochs", type=int, default=50)
     add("--every", type=int, default=10, help="epochs between looks at the validation tunes, whose best is kept")
     add("--output", type=Path, default=Path("saved_models/music"), help="the folder for the model")
     add("--name", default="model", help="of the model's file there")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
     path = options.data / f"{options.dataset}.npz"
     train = rolls(path, "train")
     if options.baselines:
@@ -170,8 +174,6 @@ def main() -> None:
         )
     else:
         model.adapt(x, mask)
-    if options.start:
-        model.set_weights(keras.models.load_model(options.start, compile=False).get_weights())
     batches = tf.data.Dataset.from_tensor_slices((x, mask)).shuffle(len(x), seed=SEED)
     if options.transpose:
         batches = batches.map(lambda v, m: transposed(v, m, options.transpose), num_parallel_calls=2)
