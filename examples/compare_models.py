@@ -15,13 +15,14 @@ Denoising starts from 14.98 % wrong pixels. With --models DBM --plain the DBM ha
 doubling while pretraining helps, with this seed. Learning rates and their schedule were chosen on the same validation
 cases.
 
-With --notebook the settings are those of the Paysage notebook that this comparison comes from, as far as they are
-known here: Adam, 0.01 for each RBM and for the DBM's layers, 0.001 for the DBM as a whole, all falling by a power law;
-an L1 penalty of 1e-3 on the DBM, too, whose layers are pretrained as plain RBMs; PCD-1; 20 epochs on the first 95 % of
-the training set. Unknown are the exponent and the scale of the power law (here rate / (1 + epochs)), the batch (here
-100), for how many epochs a layer is pretrained (20), at which rate (0.01), and how weights and biases begin; gradients
-are centred here. So these are figures of this package with such settings, not of the notebook. The DBM ran beside the
-others, on a machine so busy that the seconds say nothing:
+With --notebook the settings are those of the Paysage notebook that this comparison comes from, as far as they are known
+here: Adam, 0.01 for each RBM and for the DBM's layers, 0.001 for the DBM as a whole, all falling by a power law; an L1
+penalty of 1e-3 on the DBM, too, whose layers are pretrained as plain RBMs; PCD-1; 20 epochs on the first 95 % of the
+training set. Paysage's power law is rate / (1 + c epochs), where c is 0.1 in its own example of an RBM on MNIST and 1
+in that of a DBM; here it is 1. Unknown are the notebook's c, the batch (here 100, as in those examples), for how many
+epochs a layer is pretrained (20), at which rate (0.01), and how weights and biases begin; gradients are centred here.
+So these are figures of this package with such settings, not of the notebook. The DBM ran beside the others, on a
+machine so busy that the seconds say nothing:
 
     Hopfield            99.4       4.25%       7.15%         219
     RBM                 57.3       2.77%       5.55%        1340
