@@ -64,10 +64,10 @@ def recurrence():
 MODELS = {
     "PCD": lambda: rbm(sampler=PCD(num_chains=7)),
     "fast weights": lambda: rbm(sampler=FastPCD(num_chains=7)),
-    "classes alone": lambda: ClassificationRBM(5, 3, objective="discriminative", seed=3),
-    "DBN": lambda: DBN([5, 4], sampler="pcd", seed=3),
     "DBM": lambda: DBM([5, 4], sampler=PCD(num_chains=7), mean_field_steps=200, tolerance=1e-3, seed=3),
     "RNN-RBM": lambda: RNNRBM(5, recurrence(), seed=3),
+    "classes alone": lambda: ClassificationRBM(5, 3, objective="discriminative", seed=3),
+    "DBN": lambda: DBN([5, 4], sampler="pcd", seed=3),
     "CD": lambda: rbm(sampler=CD(2)),
     "tempering": lambda: rbm(sampler=ParallelTempering(num_chains=3, num_temperatures=3)),
     "missing values": lambda: rbm(missing_steps=2),
@@ -96,7 +96,7 @@ def fit(model, callbacks, data=None, epochs=EPOCHS, **kwargs):
     return model.fit(*data, batch_size=8, epochs=epochs, callbacks=callbacks, verbose=0, **kwargs)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_goes_on_bit_for_bit(name, tmp_path):
     whole = MODELS[name]()
@@ -348,6 +348,7 @@ def test_saving_over_a_good_file_leaves_it_until_the_new_one_is_whole(tmp_path, 
     assert_equal(keras.models.load_model(path), model)
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_falls_on_a_plateau_goes_on_falling(tmp_path):
     """Keras turns `min_delta` round when a monitor is first asked: once only."""
 
@@ -385,6 +386,7 @@ def test_a_log_has_one_header_after_two_kills(tmp_path):
     assert [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().split()] == ["epoch", *"01234"]
 
 
+@pytest.mark.slow
 def test_a_log_of_several_trainings_keeps_all_rows_when_they_are_run_again(tmp_path):
     def script():
         for name in ("first", "second"):

@@ -188,12 +188,14 @@ OTHERS = {
 }
 PAIRS = [
     *[("RBM", call) for call in ("sample", "anneal", "trajectories")],
-    *[(kind, call) for kind in ("Gaussian", "DBN", "DBM") for call in ("mean", "anneal")],
+    *[(kind, "mean") for kind in ("Gaussian", "DBN", "DBM")],
 ]
 CASES = {f"{kind} {call}": (MACHINES[kind], CALLS[call]) for kind, call in PAIRS} | OTHERS
+LONG = {f"{kind} anneal": (MACHINES[kind], CALLS["anneal"]) for kind in ("Gaussian", "DBN", "DBM")}
 
 
-@pytest.mark.parametrize(("make", "call"), CASES.values(), ids=CASES)
+@pytest.mark.few(len(CASES))
+@pytest.mark.parametrize(("make", "call"), (CASES | LONG).values(), ids=CASES | LONG)
 def test_in_parts_it_is_the_same_to_the_bit(make, call, terminal, monkeypatch):
     """The values, and the keys and states that the next call goes on from."""
     whole, parted = built(make()), built(make())

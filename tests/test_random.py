@@ -160,7 +160,8 @@ def test_pictures_do_not_change_what_is_learnt(tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("what", ["evaluate", "test_on_batch", "validation"])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("what", ["validation", "evaluate", "test_on_batch"])
 def test_looking_at_a_machine_does_not_change_what_it_learns(what):
     x = (np.random.default_rng(0).random((20, 4)) < 0.5).astype("float32")
     found = []

@@ -33,7 +33,8 @@ rbm = keras.models.load_model(Path("saved_models/pretrained/mnist-rbm-500/rbm.ke
 # ## Complete
 #
 # Lower halves are hidden. `impute` gives each hidden pixel its probability given the upper half: the average along a
-# Gibbs chain in which the upper half is held. It starts from nothing, so it is given 300 sweeps to forget that.
+# Gibbs chain in which the upper half is held. It starts from nothing, so it is given 300 sweeps to forget that,
+# and then goes slowly from one completion to another: the average is over 1000.
 #
 # The rivals predict the lower half from the upper one: its mean; the mean of the nearest training digits; a linear
 # regression of each pixel (what scikit-learn's `IterativeImputer` comes down to where the gap is always the same); a
@@ -74,7 +75,7 @@ def components(x, k):
 
 
 def by_rbm(x):
-    return rbm.impute(np.where(upper, x, np.nan), num_steps=300, burn_in=300)
+    return rbm.impute(np.where(upper, x, np.nan), num_steps=1000, burn_in=300)
 
 
 def best(method, choices):
@@ -100,9 +101,9 @@ for name, p in completed.items():
     print(f"{name:<24}{nats:>14.4f}{rms:>10.4f}{wrong:>10.2%}")
 
 # %% [markdown]
-# The RBM has the fewest pixels wrong; the mean of the nearest digits, which needs all of the training data at hand, has
-# the better probabilities. Means of all completions are blurred where there are several: a 4 and a 9 may have the same
-# upper half. The RBM can also be asked for one completion at a time, and each time it gives another.
+# The RBM has the fewest pixels wrong and the best probabilities; the mean of the nearest digits comes next, and needs
+# all of the training data at hand. Means of all completions are blurred where there are several: a 4 and a 9 may have
+# the same upper half. The RBM can also be asked for one completion at a time, and each time it gives another.
 
 # %%
 held = x_test[:20]

@@ -25,8 +25,8 @@ class _Large(NamedTuple):
 
 _LARGE = {
     "mnist-dbm-500-1000": _Large("dbm.keras", "ce4e6d684286e103c0405e01f0bc3aadc2f801a1aaac5fd14a5ebbfdffe43795"),
-    "mnist-dbn-500-2000": _Large("dbn.keras", "5a028031cbcf8c963b995e70f6cdb8d554a69d7fecd34cbd885f0bf8b37b28da"),
-    "mnist-rbm-500": _Large("rbm.keras", "6280d678e22ce3d83f019be2339eceb6fe9b7a9ec1e73a78826c01605ca7760f"),
+    "mnist-dbn-500-2000": _Large("dbn.keras", "bdf4735e455d4d4bbeb355779c061b09091b96247d508b648fdda2fd631c9286"),
+    "mnist-rbm-500": _Large("rbm.keras", "a5807a44e74af3e0c658b4210ef7a0ca72ccbaeb636f4784fcf7278ced7cf823"),
     "nottingham-rnn-rbm": _Large("rnn_rbm.keras", "da5873f1b9a8aca2ffc467ad793d58e3dbc306bf2af807b53a137d4d41d467db"),
 }
 

@@ -385,6 +385,7 @@ def test_ctrl_c_saves_what_is_trained(tmp_path, monkeypatch, capsys):
     assert (options.output, options.resume) == (folder, True)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_ends_where_it_would_have_ended(tmp_path, monkeypatch, capsys):
     """Model, music and curves; each epoch is logged once."""
     words = [*TINY, "--epochs", 3, "--learning-rate", 0.1]

@@ -386,6 +386,7 @@ def test_a_training_step(visible, hidden, sampler):
     assert np.all(rbm.visible.are_states(samples))
 
 
+@pytest.mark.slow
 def test_a_compiled_training_step_of_all_kinds_side_by_side():
     rbm = everything_rbm(learn=True, sampler=SAMPLERS["tempering"](10))
     x = np.concatenate([data_of(name) for name, _ in EVERYTHING], 1)

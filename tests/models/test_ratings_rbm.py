@@ -151,7 +151,8 @@ def low_rank(num_users: int = 300, num_items: int = 20) -> sparse.csr_array:
     return sparse.csr_array(np.where(rng.random(liked.shape) < 0.5, np.where(liked, 4, 1), 0).astype("float32"))
 
 
-@pytest.mark.parametrize("objective", ["ratings", "joint"])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("objective", ["joint", "ratings"])
 def test_it_learns_what_users_would_say(objective):
     known, held_out = datasets.split_ratings(low_rank(), seed=0)
     rbm = RatingsRBM(4, VALUES, objective, seed=0)

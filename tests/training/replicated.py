@@ -97,8 +97,8 @@ def assert_mirrored(model) -> None:
         np.testing.assert_array_equal(*map(np.asarray, copies), err_msg=x.path)
 
 
-#: Of these a step differs little from that of others: they are slow tests.
-LIKE_OTHERS = ("RBM, CD", "RBM, fast PCD", "RBM, tempering", "Hopfield", "RTRBM", "ClassificationRBM", "conv DBN")
+#: The steps of the others are slow tests.
+ALWAYS = ("RBM, PCD", "DBM")
 ROUNDED = {"rtol": 1e-9, "atol": 1e-12}
 
 
@@ -118,7 +118,7 @@ def learned(model) -> dict:
 
 
 @pytest.mark.parametrize(
-    "model", [pytest.param(name, marks=[pytest.mark.slow] * (name in LIKE_OTHERS)) for name in MODELS]
+    "model", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ALWAYS)) for name in MODELS]
 )
 def test_steps_are_those_of_one_device(model, monkeypatch):
     assert_steps_alike(MODELS[model], monkeypatch, run_eagerly=True)
@@ -153,11 +153,12 @@ def test_pretraining_is_that_of_one_device(model, monkeypatch):
     "optimizer",
     [
         lambda: keras.optimizers.AdamW(0.1, clipnorm=0.1),
-        pytest.param(lambda: keras.optimizers.Nadam(0.1), marks=pytest.mark.slow),
+        lambda: keras.optimizers.Nadam(0.1),
         lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=3),
     ],
     ids=["clipped", "nadam", "accumulated"],
 )
+@pytest.mark.few(1)
 def test_optimizers_see_the_sum(optimizer, monkeypatch):
     stand_still(monkeypatch)
     (one, _), (two, _) = both(lambda: RBM(5, **DOUBLE), learned, optimizer=optimizer)
@@ -262,7 +263,8 @@ def test_units_of_a_dbm_are_held_on_both_sides(monkeypatch):
     np.testing.assert_array_equal(held[:, 5:], values[:, 9:])
 
 
-@pytest.mark.parametrize("kind", ["forward", "reverse", "burnt in"])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("kind", ["burnt in", "reverse", "forward"])
 def test_annealing_is_shared_out(rbm, kind, monkeypatch):
     """In two parts, of which the second goes on from the first; pairs, one chain of each replica, are independent."""
     randomize_small(rbm)
@@ -312,7 +314,8 @@ def test_a_file_knows_nothing_of_replicas(tmp_path):
     one.fit(ROWS, **options)
 
 
-@pytest.mark.parametrize("row", [2, 3])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("row", [3, 2])
 def test_a_bad_case_on_any_replica_stops_all(row):
     """The step that meets it changes nothing, nor do those after it."""
     broken = ROWS[:16].copy()

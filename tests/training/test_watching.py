@@ -47,7 +47,9 @@ def best_of(history: list[float], higher: bool) -> int:
 def test_keras_knows_which_way_is_better(monitor, higher, tmp_path):
     """Without `mode`: the kept weights are those of the best epoch."""
     machine = RBM(4, seed=0)
-    machine.compile(keras.optimizers.SGD(2.0))  # so large that no epoch is the best by being the last
+    machine.compile(
+        keras.optimizers.SGD(2.0), jit_compile=False
+    )  # so large that no epoch is the best by being the last
     keep = keras.callbacks.ModelCheckpoint(
         tmp_path / "{epoch}.weights.h5", monitor, save_best_only=True, save_weights_only=True
     )
@@ -60,7 +62,7 @@ def test_keras_knows_which_way_is_better(monitor, higher, tmp_path):
 
 def test_names_of_metrics_are_those_of_what_evaluate_returns():
     machine = RBM(4, seed=0)
-    machine.compile("sgd")
+    machine.compile("sgd", jit_compile=False)
     machine.fit(X, epochs=1, verbose=0)
     found = dict(zip(machine.metrics_names, machine.evaluate(X, verbose=0), strict=True))
     assert found.keys() == {"loss", "reconstruction_error", "pseudo_log_likelihood"}

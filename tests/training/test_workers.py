@@ -46,8 +46,9 @@ def said(folder: Path) -> str:
     return "\n".join(log.read_text() for log in sorted(folder.glob("*.log")))
 
 
-def test_two_workers(tmp_path):
-    words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", str(HERE / "worked.py")]
+@pytest.mark.parametrize("kind", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_two_workers(kind, tmp_path):
+    words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", kind, str(HERE / "worked.py")]
     workers = started(tmp_path, [words, words], WORKERS_FOLDER=str(tmp_path))
     assert ended(tmp_path, workers) == [0, 0], said(tmp_path)
 

@@ -66,6 +66,7 @@ def test_two_workers_do_what_one_device_does(monkeypatch):
     assert_the_same_on_all(two)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("make", "data"),
     [

@@ -220,7 +220,7 @@ def pictures_of(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", LARGER)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_a_machine_comes_back_and_takes_the_same_next_step(kind, tmp_path):
     (x, y), dbn = pictures_of(kind), LARGER[kind]()
     y = (y,) if kind == "labels" else ()
