@@ -2,15 +2,15 @@
 
     python examples/sample_quality_mnist.py        (MNIST through tensorflow_datasets; set TFDS_DATA_DIR to where it is)
 
-Measured with seed 0, 2,000 samples after 1,000 sweeps from the biases, in half a minute ("digits") to 11 minutes (DBN,
-DBM) on 2 cores that had much else to do. Nearest neighbours (row next to row, sample next to sample) beside training
-and test set, then by how much spectrum and classes differ (chance alone: 2.6 % and 3.8 %):
+Measured with seed 0, 2,000 samples after 1,000 sweeps from the biases, in half a minute ("digits") to two and a half
+(the last three) on 2 cores that had much else to do. Nearest neighbours (row next to row, sample next to sample) beside
+training and test set, then by how much spectrum and classes differ (chance alone: 2.6 % and 3.8 %):
 
     digits               0.494 0.530   0.505 0.528    3.2 %   3.8 %
     mnist-rbm-16         0.998 0.792   0.997 0.752   65.9 %  58.5 %
     mnist-rbm-500        0.571 0.516   0.599 0.509    9.1 %  13.2 %
     mnist-dbn-500-2000   0.559 0.506   0.610 0.505    9.6 %  18.3 %
-    mnist-dbm-500-1000   0.592 0.499   0.640 0.507    7.0 %   9.9 %
+    mnist-dbm-500-1000   0.555 0.501   0.603 0.515    7.0 %  15.4 %
 """
 
 from __future__ import annotations

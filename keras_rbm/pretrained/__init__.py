@@ -24,7 +24,7 @@ class _Large(NamedTuple):
 
 
 _LARGE = {
-    "mnist-dbm-500-1000": _Large("dbm.keras", "ce4e6d684286e103c0405e01f0bc3aadc2f801a1aaac5fd14a5ebbfdffe43795"),
+    "mnist-dbm-500-1000": _Large("dbm.keras", "0849954716af3d4fbc687595236d1a344e9caad9a1d022c5d12dae6d7614dece"),
     "mnist-dbn-500-2000": _Large("dbn.keras", "bdf4735e455d4d4bbeb355779c061b09091b96247d508b648fdda2fd631c9286"),
     "mnist-rbm-500": _Large("rbm.keras", "a5807a44e74af3e0c658b4210ef7a0ca72ccbaeb636f4784fcf7278ced7cf823"),
     "nottingham-rnn-rbm": _Large("rnn_rbm.keras", "da5873f1b9a8aca2ffc467ad793d58e3dbc306bf2af807b53a137d4d41d467db"),
