@@ -21,7 +21,11 @@ for name, value in {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test with many cases, `few(n)` of them are enough each time: the others are slow."""
+    """Of a test with many cases, `few(n)` of them are enough each time: the others are slow.
+
+    Those that run for minutes in processes of their own come first: at the end all others would wait for them.
+    """
+    items.sort(key=lambda item: item.name.split("[")[0] not in ("test_two_replicas", "test_two_workers"))
     seen: Counter = Counter()
     for item in items:
         marker = item.get_closest_marker("few")

@@ -140,7 +140,7 @@ def test_compiled_steps_are_those_of_one_device(model, monkeypatch):
     assert_steps_alike(MODELS[model], monkeypatch)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("model", PRETRAINED)
 def test_pretraining_is_that_of_one_device(model, monkeypatch):
     stand_still(monkeypatch)
@@ -296,6 +296,7 @@ def test_a_dbm_is_annealed_on_replicas(monkeypatch):
     assert sorted(done) == [(0, 100)] * 2 + [(1, 100)] * 2
 
 
+@pytest.mark.slow
 def test_a_file_knows_nothing_of_replicas(tmp_path):
     """What goes on after a reload, on replicas, is what goes on without; and one device takes the file too."""
     options = {"batch_size": 9, "verbose": 0, "shuffle": False}
