@@ -23,9 +23,9 @@ for name, value in {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a test with many cases, `few(n)` of them are enough each time: the others are slow.
 
-    Those that run for minutes in processes of their own come first: at the end all others would wait for them.
+    Those that are marked `first` come first: they run for minutes, and at the end all others would wait for them.
     """
-    items.sort(key=lambda item: item.name.split("[")[0] not in ("test_two_replicas", "test_two_workers"))
+    items.sort(key=lambda item: "first" not in item.keywords)
     seen: Counter = Counter()
     for item in items:
         marker = item.get_closest_marker("few")

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("kind", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
 def test_two_replicas(kind):
     """Devices are divided before TensorFlow starts, so in a process of its own."""

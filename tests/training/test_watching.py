@@ -47,9 +47,8 @@ def best_of(history: list[float], higher: bool) -> int:
 def test_keras_knows_which_way_is_better(monitor, higher, tmp_path):
     """Without `mode`: the kept weights are those of the best epoch."""
     machine = RBM(4, seed=0)
-    machine.compile(
-        keras.optimizers.SGD(2.0), jit_compile=False
-    )  # so large that no epoch is the best by being the last
+    # So large a rate that no epoch is the best by being the last.
+    machine.compile(keras.optimizers.SGD(2.0), jit_compile=False)
     keep = keras.callbacks.ModelCheckpoint(
         tmp_path / "{epoch}.weights.h5", monitor, save_best_only=True, save_weights_only=True
     )
