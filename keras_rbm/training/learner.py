@@ -140,6 +140,7 @@ class Learner(Compiled, keras.Model, ABC):
         """The dtype of states, fields and energies: float32 under every policy but float64."""
         return "float64" if self.variable_dtype == "float64" else "float32"
 
+    @tf.autograph.experimental.do_not_convert
     def _as_states(self, x: Any, width: int | None = None) -> tf.Tensor:
         """`x` as states `(batch, width)`; without a width, as visible states of a machine that is built if need be.
 

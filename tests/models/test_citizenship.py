@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.autograph.impl import conversion
 
 import keras_rbm
 from keras_rbm import DBN, RBM, samplers, units
@@ -124,6 +125,17 @@ def test_shapes_and_dtypes_are_known_beforehand(machine):
     symbolic = machine(keras.Input((6,)))
     assert symbolic.shape == (None, 8)
     assert symbolic.dtype == machine(X).dtype == "float32"
+
+
+@pytest.mark.parametrize("ask", ["encode", "reconstruct", "free_energy"])
+def test_a_function_around_a_machine_is_traced_without_a_warning(ask, monkeypatch, caplog):
+    """AutoGraph says once of a piece of code that it cannot transform it: what it has said before is forgotten here."""
+    monkeypatch.setattr(conversion, "_ALLOWLIST_CACHE", type(conversion._ALLOWLIST_CACHE)())
+    machine = RBM(4, seed=0)
+    machine.build((None, 6))
+    found = tf.function(lambda v: getattr(machine, ask)(v))(X)
+    np.testing.assert_allclose(found, getattr(machine, ask)(X), rtol=1e-5)
+    assert not caplog.records
 
 
 def test_images_as_symbolic_inputs_are_refused_with_the_way_out():
