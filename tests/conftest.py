@@ -8,13 +8,15 @@ from unittest import mock
 
 import pytest
 
-# One thread for each of the processes that run side by side, set before any of them imports TensorFlow.
+# One thread for each of the processes that run side by side, set before any of them imports TensorFlow; and what XLA
+# compiles runs for moments here, so that to optimise it takes longer than it saves. `XLA_FLAGS= pytest` optimises.
 for name, value in {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
 }.items():
     os.environ.setdefault(name, value)
 

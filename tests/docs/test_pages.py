@@ -40,8 +40,11 @@ def without_xla(patch: pytest.MonkeyPatch) -> None:
 
 
 RUNNING = [page for page in PAGES if "```python" in page.read_text()]
+FIRST_READ = ["README", "first-hour", "keras", "rbm", "dbn", "labels", "sequences", "likelihood"]
+RUNNING.sort(key=lambda page: page.stem not in FIRST_READ)
 
 
+@pytest.mark.few(len(FIRST_READ))
 @pytest.mark.parametrize("page", RUNNING, ids=name)
 def test_python_blocks_run_one_after_the_other(page, tmp_path, monkeypatch):
     """But for one epoch a training and few sweeps; a shape that a comment begins with is that of the value."""

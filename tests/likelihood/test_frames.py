@@ -210,6 +210,7 @@ def test_annealing_slowly_is_exact(monkeypatch):
     assert np.diff(errors).min() > 1e-8, "each frame has chains of its own"
 
 
+@pytest.mark.slow
 def test_the_expected_accuracy_comes_from_the_chains_means(monkeypatch):
     model, x = random_model(scale=0.6), sequences(40)
     exact = scored(model, x).accuracy

@@ -161,6 +161,7 @@ def everything_log_z(rbm: RBM) -> float:
     return log_sum_exp(h @ weights[2] + log_partition(sites, weights[1] + h @ weights[0].T, gamma))
 
 
+@pytest.mark.slow
 def test_all_kinds_side_by_side_compiled():
     """In float32, by XLA."""
     rbm, data = everything_rbm(), np.concatenate([data_of(name) for name, _ in EVERYTHING], 1)

@@ -182,6 +182,7 @@ def test_a_negative_phase_changes_nothing_but_the_key():
     assert np.any(rbm.stream.key != key)
 
 
+@pytest.mark.slow
 def test_swaps_carry_cold_chains_from_mode_to_mode():
     """Two modes, all units on or all off, equally likely, which Gibbs sampling alone does not leave in 1000 sweeps."""
     num, steps = 1000, 1000

@@ -46,8 +46,8 @@ def said(folder: Path) -> str:
     return "\n".join(log.read_text() for log in sorted(folder.glob("*.log")))
 
 
-@pytest.mark.first
-@pytest.mark.parametrize("kind", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["not slow", "slow"])
 def test_two_workers(kind, tmp_path):
     words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", kind, str(HERE / "worked.py")]
     workers = started(tmp_path, [words, words], WORKERS_FOLDER=str(tmp_path))
