@@ -96,7 +96,8 @@ def fit(model, callbacks, data=None, epochs=EPOCHS, **kwargs):
     return model.fit(*data, batch_size=8, epochs=epochs, callbacks=callbacks, verbose=0, **kwargs)
 
 
-@pytest.mark.few(4)
+@pytest.mark.slow
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_goes_on_bit_for_bit(name, tmp_path):
     whole = MODELS[name]()
@@ -135,6 +136,7 @@ def network():
     return net
 
 
+@pytest.mark.slow
 def test_a_plain_network_goes_on_bit_for_bit(tmp_path):
     """With its dropout, its averages, and its data in the order that they would have had."""
 
@@ -213,6 +215,7 @@ def test_what_was_finished_is_not_done_again(tmp_path):
     assert len(fit(further, [Checkpoint(tmp_path)], epochs=EPOCHS + 1).history["loss"]) == EPOCHS + 1
 
 
+@pytest.mark.slow
 def test_a_callback_that_counts_goes_on_counting(tmp_path):
     """Early stopping ends where it would have ended, with the best weights of before the kill."""
 
@@ -245,6 +248,7 @@ def logged_steps(folder: Path) -> list[tuple[str, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_logs_have_each_epoch_once(tmp_path):
     """Also those of epochs after the checkpoint, which are done again."""
 

@@ -100,6 +100,7 @@ def test_no_two_uses_of_seeds_that_are_neighbours_draw_the_same():
     assert np.abs(correlations).max() < 5 / np.sqrt(MANY), f"{names[first]} and {names[second]}"
 
 
+@pytest.mark.slow
 def test_states_of_a_layer_have_nothing_to_do_with_those_of_the_data():
     """Zero weights, grey data: each state is a fair coin, and half of a layer's equal those of the pixels."""
     x = np.full((500, 64), 0.5)
@@ -141,6 +142,7 @@ def test_what_is_set_aside_leaves_a_stream_where_it_was():
     assert len(np.unique([first, other, now])) == 15
 
 
+@pytest.mark.slow
 def test_pictures_do_not_change_what_is_learnt(tmp_path):
     """Nor do piano rolls; pictures of one epoch are others than those of the next."""
     rows = (np.random.default_rng(0).random((20, 4)) < 0.5).astype("float32")

@@ -54,6 +54,7 @@ def test_codes_for_the_projector(tmp_path):
     assert list(embedding.sprite.single_image_dim) == [SHAPE[1], SHAPE[0]]
 
 
+@pytest.mark.slow
 def test_codes_of_sequences_are_means_over_time(tmp_path):
     x = X[:60].reshape(6, 10, 6)
     machine = RNNRBM(4, 3, seed=0)

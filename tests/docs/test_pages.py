@@ -40,7 +40,7 @@ def without_xla(patch: pytest.MonkeyPatch) -> None:
 
 
 RUNNING = [page for page in PAGES if "```python" in page.read_text()]
-FIRST_READ = ["README", "first-hour", "keras", "rbm", "dbn", "labels", "sequences", "likelihood"]
+FIRST_READ = ["README", "first-hour", "keras", "rbm", "dbn"]
 RUNNING.sort(key=lambda page: page.stem not in FIRST_READ)
 
 

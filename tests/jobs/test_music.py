@@ -202,6 +202,7 @@ def test_the_same_seed_makes_the_same_music(finished, other, tmp_path, monkeypat
         assert (other[0] / name).read_bytes() != tune
 
 
+@pytest.mark.slow
 def test_the_epoch_that_was_best_on_validation_is_kept(tmp_path, monkeypatch, capsys):
     without_report(monkeypatch)
     epochs, figures = [], [-3.0, -1.0, -2.0]

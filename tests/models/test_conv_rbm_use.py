@@ -103,6 +103,7 @@ assert "keras_rbm" not in sys.modules
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [["pools"], pytest.param(["sequence", "gaussian"], marks=pytest.mark.slow)])
 def test_a_saved_model_answers_the_same_in_pictures(kinds, tmp_path):
     for kind in kinds:

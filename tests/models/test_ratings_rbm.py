@@ -151,6 +151,7 @@ def low_rank(num_users: int = 300, num_items: int = 20) -> sparse.csr_array:
     return sparse.csr_array(np.where(rng.random(liked.shape) < 0.5, np.where(liked, 4, 1), 0).astype("float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("objective", ["joint", "ratings"])
 def test_it_learns_what_users_would_say(objective):

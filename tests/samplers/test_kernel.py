@@ -74,6 +74,7 @@ def test_states_keep_their_dtype(dtype):
     np.testing.assert_array_equal(found, chain(rbm, np.ones((50, 5))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "message"),
     [

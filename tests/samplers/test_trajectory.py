@@ -131,6 +131,7 @@ def test_the_lowest_rung_is_drawn_anew():
     assert_frequencies(exacts[0].index(v), exacts[0].p_v)
 
 
+@pytest.mark.slow
 def test_rungs_carry_chains_from_mode_to_mode():
     """All units on or all off, which Gibbs sampling does not leave: from one mode alone, to as many in each."""
     rbm = uncompiled(random_rbm("bernoulli", 6, "bernoulli", 4))

@@ -226,6 +226,7 @@ def test_early_stopping_goes_on_while_the_cost_falls():
     assert np.all(np.diff(history.history["reconstruction_error"]) < 0)
 
 
+@pytest.mark.slow
 def test_early_stopping_on_pseudo_log_likelihood():
     """It rises on constant data, so training goes on and the best weights are the last."""
     x = np.tile([1.0, 0, 1, 0, 1], (64, 1))
@@ -402,6 +403,7 @@ def test_energies_keep_their_precision_under_any_policy(policy, energies):
     assert rbm.compute_dtype == keras.DTypePolicy(policy).compute_dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
 def test_the_global_policy_rules(policy):
     before = keras.config.dtype_policy()

@@ -47,9 +47,8 @@ def said(folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["not slow", "slow"])
-def test_two_workers(kind, tmp_path):
-    words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", kind, str(HERE / "worked.py")]
+def test_two_workers(tmp_path):
+    words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", "", str(HERE / "worked.py")]
     workers = started(tmp_path, [words, words], WORKERS_FOLDER=str(tmp_path))
     assert ended(tmp_path, workers) == [0, 0], said(tmp_path)
 

@@ -147,6 +147,7 @@ def bars(number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.abs(clean - (rng.random(clean.shape) < 0.05))[..., None].astype("float32"), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["labels", "conv-conv", "conv-dense", "dataset"])
 @pytest.mark.few(1)
 def test_pretraining_and_wake_sleep(kind):

@@ -295,6 +295,7 @@ def test_precisions_go_along():
     np.testing.assert_array_equal(dbm.visible.precision, first.model.visible.precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["spin", [units.Softmax(2), units.Binomial(3)]], ids=str)
 @pytest.mark.few(1)
 def test_other_kinds_of_units(hidden):

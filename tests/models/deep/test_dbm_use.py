@@ -149,6 +149,7 @@ def test_every_sampler_takes_steps(sampler, num_classes):
             assert all(np.any(np.array(x) != 0) for x in dbm.sampler.fast)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "mode"),
     [
@@ -210,6 +211,7 @@ def test_frozen_parts_stay_as_they_are():
 # --- penalties
 
 
+@pytest.mark.slow
 def test_sparsity_moves_the_means_of_every_hidden_layer():
     def means(cost: float) -> list[float]:
         dbm = DBM([6, 5], seed=0, sampler=samplers.CD(), activity_regularizer=regularizers.Sparsity(0.1, cost))
@@ -339,6 +341,7 @@ def test_a_config_makes_an_equal_machine(kind):
     assert copy.tolerance == dbm.tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [pytest.param(None, marks=pytest.mark.slow), 2])
 def test_an_exported_machine_answers(num_classes, tmp_path):
     dbm = dbm_of(4, 3, num_classes=num_classes)

@@ -105,6 +105,7 @@ def test_its_top_learns_as_an_rbm_of_the_states_below_it():
         assert_rounded(a, b)
 
 
+@pytest.mark.slow
 def test_wake_sleep_in_every_mode_draws_dreams_alike():
     """Chains of the top after a step that learns nothing, against enumeration; with XLA, too."""
     for options in ({"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}):
@@ -318,6 +319,7 @@ np.save("p.npy", net(np.load("v.npy")))
     assert_rounded(np.load(tmp_path / "p.npy"), net(v), ulps=50)
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns():
     x = prototypes(400)
     y = (x[:, 0:4].mean(1) > 0.5) * 2 + (x[:, 4:].mean(1) > 0.5)

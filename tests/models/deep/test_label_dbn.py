@@ -349,6 +349,7 @@ def test_a_saved_model_answers_for_classes(tmp_path):
     assert exported.sample(tf.constant(7), tf.constant(2)).shape == (7, 3)
 
 
+@pytest.mark.slow
 def test_two_classes_are_learnt_and_dreamt_of():
     """Pretrained with labels and trained by up-down steps: it tells the classes apart, and draws each of them."""
     rng = np.random.default_rng(0)
