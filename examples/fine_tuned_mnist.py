@@ -17,7 +17,7 @@ Curves: docs/fine_tuned_dbm.png, fine_tuned_dbm_dropout.png, fine_tuned_dbn_drop
 Hinton (2009) and, for a DBM 500-500-2000 and the DBN, Srivastava et al. (2014). Not done here: training all layers of
 the DBM together before fine-tuning (the code that the former authors released does it with labels), dropout of the
 DBN's inputs, and hundreds of epochs with dropout; and the published networks saw 60,000 labels, not 55,000.
-Tried and left for its validation error of 1.08 %: the DBN with a dropout of 0.5 in 150 epochs, test error 1.19 %.
+Tried and left for its validation error of 1.08 %: the DBN with (0.5, 0.0, 1e-3, 150) in SETTINGS, test error 1.19 %.
 """
 
 from __future__ import annotations

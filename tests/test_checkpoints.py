@@ -96,7 +96,6 @@ def fit(model, callbacks, data=None, epochs=EPOCHS, **kwargs):
     return model.fit(*data, batch_size=8, epochs=epochs, callbacks=callbacks, verbose=0, **kwargs)
 
 
-@pytest.mark.slow
 @pytest.mark.few(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_goes_on_bit_for_bit(name, tmp_path):
@@ -112,6 +111,7 @@ def test_every_model_goes_on_bit_for_bit(name, tmp_path):
     assert len(history.history["loss"]) == EPOCHS
 
 
+@pytest.mark.slow
 def test_binary_samples_are_drawn_as_they_would_have_been(tmp_path):
     """Grey levels made states afresh in each epoch, in a new order: on the device, by the machine's numbers."""
     grey = rng.random((30, 6)).astype("float32")

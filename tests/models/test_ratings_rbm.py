@@ -151,7 +151,6 @@ def low_rank(num_users: int = 300, num_items: int = 20) -> sparse.csr_array:
     return sparse.csr_array(np.where(rng.random(liked.shape) < 0.5, np.where(liked, 4, 1), 0).astype("float32"))
 
 
-@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("objective", ["joint", "ratings"])
 def test_it_learns_what_users_would_say(objective):
@@ -165,6 +164,7 @@ def test_it_learns_what_users_would_say(objective):
     assert np.sqrt(np.mean(errors**2)) < 1.1  # means of items 1.5, the best there can be 0.9
 
 
+@pytest.mark.slow
 def test_a_sparse_table_is_the_dense_one():
     """Training, validation and adaptation; the order of the epochs too."""
     table, logs, weights = low_rank(60), [], []

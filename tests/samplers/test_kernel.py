@@ -74,7 +74,6 @@ def test_states_keep_their_dtype(dtype):
     np.testing.assert_array_equal(found, chain(rbm, np.ones((50, 5))))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -91,6 +90,7 @@ def test_bad_arguments(make, message):
         make()
 
 
+@pytest.mark.slow
 def test_tensorflow_probability_is_imported_only_when_asked_for():
     code = (
         "import sys, keras_rbm; assert 'tensorflow_probability' not in sys.modules; "

@@ -403,7 +403,6 @@ def test_energies_keep_their_precision_under_any_policy(policy, energies):
     assert rbm.compute_dtype == keras.DTypePolicy(policy).compute_dtype
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
 def test_the_global_policy_rules(policy):
     before = keras.config.dtype_policy()
@@ -418,6 +417,7 @@ def test_the_global_policy_rules(policy):
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 def test_a_compiled_step_under_half_precision():
     rbm = make_rbm(dtype="mixed_float16")
     rbm.compile("adam")

@@ -48,6 +48,7 @@ def said(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_two_workers(tmp_path):
+    """All of them, slow ones too."""
     words = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", "", str(HERE / "worked.py")]
     workers = started(tmp_path, [words, words], WORKERS_FOLDER=str(tmp_path))
     assert ended(tmp_path, workers) == [0, 0], said(tmp_path)

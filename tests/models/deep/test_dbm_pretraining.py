@@ -295,7 +295,6 @@ def test_precisions_go_along():
     np.testing.assert_array_equal(dbm.visible.precision, first.model.visible.precision)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["spin", [units.Softmax(2), units.Binomial(3)]], ids=str)
 @pytest.mark.few(1)
 def test_other_kinds_of_units(hidden):
@@ -305,6 +304,7 @@ def test_other_kinds_of_units(hidden):
     assert type(histories[1].model.visible) is type(dbm.hidden[0])
 
 
+@pytest.mark.slow
 def test_it_starts_nearer_to_the_data():
     """By the exact bound: pretraining alone beats independent units of the data's means."""
     rng = np.random.default_rng(0)

@@ -149,7 +149,6 @@ def test_every_sampler_takes_steps(sampler, num_classes):
             assert all(np.any(np.array(x) != 0) for x in dbm.sampler.fast)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "mode"),
     [
@@ -171,6 +170,7 @@ def test_compiled_steps_are_those_of_eager_ones(sampler, mode):
     np.testing.assert_allclose(logs[1], logs[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_learning_raises_the_bound():
     rng = np.random.default_rng(0)
     clean = binary_states(2)[rng.integers(0, 4, 300)].repeat(3, 1)
